@@ -1,0 +1,1 @@
+"""The market: catalogue, subscriptions, tenants and their provisioning, behind one REST API."""

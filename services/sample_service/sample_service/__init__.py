@@ -1,0 +1,1 @@
+"""Notes, one notebook a tenant: the shortest service that a market can sell."""
