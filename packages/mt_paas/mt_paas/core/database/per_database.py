@@ -1,0 +1,162 @@
+"""``DATABASE_PER_TENANT``: a tenant is a PostgreSQL database and a role of the same name, ``tnnt_<slug>``.
+
+The database is cloned from the service's template. The role owns nothing, is a member of the group to which the
+template grants its tables, and is the only one beside the service that may connect. Its password is derived from the
+service's secret: it is neither stored nor sent to the server, which is given the SCRAM verifier.
+
+What belongs to a tenant says so in its comment. A database or role of the right name without the right comment is
+somebody else's and is refused. A database is made under a name that no other registry uses and gets its comment,
+its privileges and its own name in one transaction; so a crash at any point leaves either a whole database or one
+that the next attempt throws away.
+
+The service's role needs CREATEDB and CREATEROLE, and need not be a superuser. Pooled connections through PgBouncer
+in transaction mode do not work for it: locks belong to connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import URL, MetaData, func, select
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+from mt_paas.core.database.names import quote, staging_name, tenant_name
+from mt_paas.core.database.pools import TenantPools
+from mt_paas.core.database.server import database_mark, drop_database, literal, role_mark, run, run_together
+from mt_paas.core.database.template import ensure_template
+from mt_paas.core.registry import ServiceIdentity
+from mt_paas.errors import ConfigurationError, MtPaasError, ServiceNotReady
+from mt_paas.utils.security import derive_token, scram_sha256
+
+__all__ = ["DatabasePerTenant"]
+
+
+class DatabasePerTenant:
+    """A database and a role for each tenant, on the server of ``engine``, where the registry is too."""
+
+    name = "DATABASE_PER_TENANT"
+
+    def __init__(self, engine: AsyncEngine, metadata: MetaData, *, pools: int, pool_size: int, patience: float) -> None:
+        self._engine = engine
+        self._metadata = metadata
+        self._pools = TenantPools(self._address, limit=pools, size=pool_size, patience=patience)
+        self._identity: ServiceIdentity | None = None
+        self._template = self._group = ""
+
+    async def start(self, connection: AsyncConnection, identity: ServiceIdentity) -> None:
+        """Make the template that tenants are cloned from, unless it is there."""
+        self._template, self._group = await ensure_template(connection, self._engine.url, identity, self._metadata)
+        self._identity = identity
+
+    async def close(self) -> None:
+        """Close every tenant's pool."""
+        await self._pools.close()
+
+    def place(self, tenant_id: str) -> str:
+        """Return the name of the tenant's database, and of its role."""
+        return tenant_name(tenant_id)
+
+    async def create(self, connection: AsyncConnection, tenant_id: str) -> None:
+        """Make the tenant's role and database, or what is missing of them."""
+        await self._create_role(connection, tenant_id)
+        await self._create_database(connection, tenant_id)
+
+    async def drop(self, connection: AsyncConnection, tenant_id: str) -> None:
+        """Drop the tenant's database with whoever is connected, and its role, and look whether both are gone."""
+        await self._pools.discard(tenant_id)
+        name, mark = self.place(tenant_id), self._mark(tenant_id)
+        database, role = await database_mark(connection, name), await role_mark(connection, name)
+        if role == mark:  # nobody new comes in, and the service may end the connections that are left
+            await run(connection, f"ALTER ROLE {quote(name)} NOLOGIN", f"GRANT {quote(name)} TO CURRENT_USER")
+        await drop_database(connection, staging_name(self._started.registry_id, name))
+        if database == mark:
+            await drop_database(connection, name)
+        if role == mark:
+            await run(connection, f"DROP ROLE {quote(name)}")
+        if mark in {await database_mark(connection, name), await role_mark(connection, name)}:
+            raise MtPaasError(f"the database or role {name} is still there after it was dropped")
+
+    async def shut(self, tenant_id: str) -> None:
+        """Close the tenant's pool."""
+        await self._pools.discard(tenant_id)
+
+    @asynccontextmanager
+    async def session(self, tenant_id: str) -> AsyncIterator[AsyncSession]:
+        """Open a session as the tenant's role; commits at the end, rolls back on an error."""
+        async with self._pools.lease(tenant_id) as engine, AsyncSession(engine, expire_on_commit=False) as session:
+            try:
+                await session.connection()
+            except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+                raise ServiceNotReady("The tenant's database does not answer; try again shortly.") from error
+            try:
+                yield session
+            except BaseException:
+                await session.rollback()
+                raise
+            await session.commit()
+
+    async def storage_bytes(self, tenant_id: str) -> int:
+        """Return the size of the tenant's database on disk."""
+        async with self._engine.connect() as connection:
+            size = await connection.scalar(select(func.pg_database_size(self.place(tenant_id))))
+        return int(size or 0)
+
+    async def _create_role(self, connection: AsyncConnection, tenant_id: str) -> None:
+        name, mark = self.place(tenant_id), self._mark(tenant_id)
+        found = await role_mark(connection, name)
+        if found not in {None, mark}:
+            raise _taken("role", name)
+        login = f"LOGIN PASSWORD {literal(scram_sha256(self._password(tenant_id)))}"
+        if found is not None:
+            await run(connection, f"ALTER ROLE {quote(name)} {login}")
+            return
+        await run_together(
+            connection,
+            f"CREATE ROLE {quote(name)} {login} IN ROLE {quote(self._group)}",
+            f"COMMENT ON ROLE {quote(name)} IS {literal(mark)}",
+        )
+
+    async def _create_database(self, connection: AsyncConnection, tenant_id: str) -> None:
+        name, mark = self.place(tenant_id), self._mark(tenant_id)
+        found = await database_mark(connection, name)
+        if found == mark:
+            return
+        if found is not None:
+            raise _taken("database", name)
+        staging = staging_name(self._started.registry_id, name)
+        await drop_database(connection, staging)
+        await run(connection, f"CREATE DATABASE {quote(staging)} TEMPLATE {quote(self._template)}")
+        await run_together(
+            connection,
+            f"REVOKE ALL ON DATABASE {quote(staging)} FROM PUBLIC",
+            f"GRANT CONNECT, TEMPORARY ON DATABASE {quote(staging)} TO {quote(name)}",
+            f"COMMENT ON DATABASE {quote(staging)} IS {literal(mark)}",
+            f"ALTER DATABASE {quote(staging)} RENAME TO {quote(name)}",
+        )
+
+    @property
+    def _started(self) -> ServiceIdentity:
+        if self._identity is None:
+            raise ServiceNotReady
+        return self._identity
+
+    def _mark(self, tenant_id: str) -> str:
+        return f"mt_paas tenant {tenant_id} of registry {self._started.registry_id}"
+
+    def _password(self, tenant_id: str) -> str:
+        identity = self._started
+        return derive_token(identity.secret, "role", str(identity.registry_id), tenant_id)
+
+    def _address(self, tenant_id: str) -> URL:
+        name = self.place(tenant_id)
+        return self._engine.url.set(username=name, password=self._password(tenant_id), database=name)
+
+
+def _taken(kind: str, name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the {kind} {name} exists on this server and was not made by this registry: it is never adopted. "
+        f"Rename or drop it, or give this service a PostgreSQL server of its own"
+    )

@@ -1,0 +1,123 @@
+"""The template database: a service's tables, made once, that every new tenant's database is cloned from.
+
+Its name holds a fingerprint of the tables, so a changed service makes a new template beside the old one. Privileges
+are granted here to a group role; a clone carries them along, which makes a tenant's role a matter of one membership.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import URL, MetaData, func, select
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from mt_paas.core.database.names import group_name, quote, staging_name, template_name
+from mt_paas.core.database.server import (
+    connect_args,
+    database_mark,
+    drop_database,
+    literal,
+    role_mark,
+    run,
+    run_together,
+)
+from mt_paas.core.registry import ServiceIdentity
+from mt_paas.errors import ConfigurationError
+
+__all__ = ["ensure_template", "fingerprint"]
+
+_LOCK = 0x6D745F7061617301  # "mt_paas": one process at a time makes the template
+_RECIPE = "1"  # counts up when this module makes templates in another way
+
+
+def fingerprint(metadata: MetaData) -> str:
+    """Return a hash of the tables and indexes in ``metadata``, as PostgreSQL would be told to make them."""
+    dialect = PGDialect()  # type: ignore[no-untyped-call] - SQLAlchemy leaves its constructor without annotations
+    digest = hashlib.sha256(_RECIPE.encode())
+    for table in metadata.sorted_tables:
+        digest.update(str(CreateTable(table).compile(dialect=dialect)).encode())
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            digest.update(str(CreateIndex(index).compile(dialect=dialect)).encode())
+    return digest.hexdigest()
+
+
+async def ensure_template(
+    connection: AsyncConnection, url: URL, identity: ServiceIdentity, metadata: MetaData
+) -> tuple[str, str]:
+    """Make the template and the group role unless they are there; return their names.
+
+    Of any number of processes that start at once one makes them, the others wait for it.
+    """
+    group = group_name(identity.service_id, identity.registry_id)
+    template = template_name(identity.service_id, identity.registry_id, fingerprint(metadata))
+    await connection.execute(select(func.pg_advisory_lock(_LOCK)))
+    try:
+        mark = f"mt_paas registry {identity.registry_id}"
+        await _ensure_group(connection, group, mark)
+        if await database_mark(connection, template) is None:
+            await _make(connection, url, identity, metadata, template=template, group=group, mark=mark)
+    finally:
+        await connection.execute(select(func.pg_advisory_unlock(_LOCK)))
+    return template, group
+
+
+async def _ensure_group(connection: AsyncConnection, group: str, mark: str) -> None:
+    found = await role_mark(connection, group)
+    if found is None:
+        await run_together(
+            connection,
+            f"CREATE ROLE {quote(group)} NOLOGIN",
+            f"COMMENT ON ROLE {quote(group)} IS {literal(mark)}",
+        )
+    elif found != mark:
+        raise ConfigurationError(f"the role {group} exists and is not this service's; rename or drop it")
+
+
+async def _make(
+    connection: AsyncConnection,
+    url: URL,
+    identity: ServiceIdentity,
+    metadata: MetaData,
+    *,
+    template: str,
+    group: str,
+    mark: str,
+) -> None:
+    staging = staging_name(identity.registry_id, template)
+    await drop_database(connection, staging)
+    await run(connection, f"CREATE DATABASE {quote(staging)} TEMPLATE template0 ENCODING 'UTF8'")
+    await _fill(url.set(database=staging), metadata, group)
+    await run_together(
+        connection,
+        f"REVOKE ALL ON DATABASE {quote(staging)} FROM PUBLIC",
+        f"COMMENT ON DATABASE {quote(staging)} IS {literal(mark)}",
+        f"ALTER DATABASE {quote(staging)} IS_TEMPLATE true ALLOW_CONNECTIONS false",
+        f"ALTER DATABASE {quote(staging)} RENAME TO {quote(template)}",
+    )
+
+
+async def _fill(url: URL, metadata: MetaData, group: str) -> None:
+    schemas = sorted({table.schema or "public" for table in metadata.tables.values()} | {"public"})
+    engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
+    async with engine.begin() as connection:
+        for name in schemas:
+            await run(connection, f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
+        await connection.run_sync(metadata.create_all)
+        for name in schemas:
+            await run(connection, *_grants(quote(name), quote(group)))
+
+
+def _grants(schema: str, group: str) -> list[str]:
+    """Return what lets a tenant read and write rows, in the tables that are there and in those that are added."""
+    rows, numbers = "SELECT, INSERT, UPDATE, DELETE", "USAGE, SELECT"
+    return [
+        f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC",
+        f"GRANT USAGE ON SCHEMA {schema} TO {group}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {schema} TO {group}",
+        f"GRANT {numbers} ON ALL SEQUENCES IN SCHEMA {schema} TO {group}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {rows} ON TABLES TO {group}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {numbers} ON SEQUENCES TO {group}",
+    ]

@@ -1,0 +1,198 @@
+"""One tenant, held: the steps of its life, while no other process takes one.
+
+:class:`TenantLock` is an advisory lock of PostgreSQL on a connection of its own: it works across processes, ends with
+the process that held it, and keeps no transaction open. :class:`TenantOperation` is what may be done under it; every
+step is idempotent, so that a step that was cut off is taken again and completes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from mt_paas.core.clock import Clock
+from mt_paas.core.database.isolation import Isolation
+from mt_paas.core.lifecycle import TenantLifecycle, TenantStatus, check
+from mt_paas.core.registry import Registry
+from mt_paas.core.schemas import Profile, Tenant
+from mt_paas.errors import IllegalTransition, OperationInProgress, ServiceNotReady, TenantPurged
+
+__all__ = ["OperationTools", "TenantLock", "TenantOperation"]
+
+
+class TenantLock:
+    """The right to take a step in a tenant's life. At most ``limit`` are held by this process, further ones wait."""
+
+    def __init__(self, engine: AsyncEngine, limit: int) -> None:
+        self._engine = engine
+        self._places = asyncio.Semaphore(limit)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection in autocommit, for what can not run in a transaction."""
+        async with self._places:
+            try:
+                connection = await self._engine.connect().start()
+            except (OperationalError, InterfaceError, OSError) as error:
+                raise ServiceNotReady("The database of this service does not answer; try again shortly.") from error
+            try:
+                yield connection
+            finally:
+                await connection.close()
+
+    @asynccontextmanager
+    async def hold(self, tenant_id: str) -> AsyncIterator[AsyncConnection]:
+        """Hold the tenant. Raises :class:`~mt_paas.errors.OperationInProgress` at once when somebody else does."""
+        key = int.from_bytes(hashlib.sha256(f"mt_tenant {tenant_id}".encode()).digest()[:8], "big", signed=True)
+        async with self.connect() as connection:
+            if not await connection.scalar(select(func.pg_try_advisory_lock(key))):
+                raise OperationInProgress
+            try:
+                yield connection
+            finally:
+                await connection.execute(select(func.pg_advisory_unlock(key)))
+
+
+@dataclass(frozen=True, slots=True)
+class OperationTools:
+    """What every operation works with."""
+
+    registry: Registry
+    isolation: Isolation
+    clock: Clock
+    retention: timedelta
+
+
+class TenantOperation:
+    """What may be done with one tenant while it is held. ``tenant`` is null for one that is not known."""
+
+    def __init__(self, tools: OperationTools, connection: AsyncConnection, tenant_id: str, actor: str) -> None:
+        self._registry, self._isolation = tools.registry, tools.isolation
+        self._lifecycle = TenantLifecycle(tools.registry)
+        self._clock, self._retention = tools.clock, tools.retention
+        self._connection = connection
+        self._actor = actor
+        self.tenant_id = tenant_id
+
+    async def find(self) -> Tenant | None:
+        """Return the tenant as it is now, or null."""
+        return await self._registry.find(self.tenant_id)
+
+    async def get(self) -> Tenant:
+        """Return the tenant as it is now. Raises :class:`~mt_paas.errors.TenantNotFound`."""
+        return await self._registry.get(self.tenant_id)
+
+    async def onboard(self, profile: Profile) -> Tenant:
+        """Write down a new tenant, ``pending``."""
+        place = self._isolation.place(self.tenant_id)
+        return await self._registry.add(
+            self.tenant_id, profile, isolation=self._isolation.name, database=place, actor=self._actor
+        )
+
+    async def describe(self, profile: Profile) -> Tenant:
+        """Change what the subscriber decides about a tenant that is not at work, for its next activation."""
+        return await self._registry.describe(self.tenant_id, profile)
+
+    async def expect(self, *, fingerprint: str, idempotency_key: str | None) -> None:
+        """Write down which request the coming activation answers."""
+        await self._registry.expect(self.tenant_id, fingerprint=fingerprint, idempotency_key=idempotency_key)
+
+    async def provision(self, reason: str = "provisioned") -> Tenant:
+        """Make the tenant real and ``active``: a new one, a failed one, a deactivated one with its data.
+
+        Raises :class:`~mt_paas.errors.TenantPurged` for one whose deadline is over.
+        """
+        tenant = await self.settle()
+        if tenant.status is TenantStatus.PURGED:
+            raise TenantPurged
+        resume = tenant.status is TenantStatus.PROVISIONING
+        async with self._lifecycle.provisioning(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
+            await self._isolation.create(self._connection, self.tenant_id)
+        return await self.get()
+
+    async def update(self, profile: Profile, reason: str) -> Tenant:
+        """Change what the subscriber decides about an active tenant."""
+        await self.settle()
+        async with self._lifecycle.updating(self.tenant_id, reason=reason, actor=self._actor):
+            await self._registry.describe(self.tenant_id, profile)
+        return await self.get()
+
+    async def move(self, to: TenantStatus, reason: str) -> Tenant:
+        """Take a step that takes no time: suspend, resume, cancel."""
+        await self.settle()
+        await self._registry.transition(self.tenant_id, to, reason=reason, actor=self._actor)
+        return await self.get()
+
+    async def schedule(self, at: datetime, *, preserve_data: bool) -> Tenant:
+        """Write down that the tenant is deactivated at ``at``; until then it works."""
+        deadline = at + self._retention if preserve_data else None
+        return await self._registry.schedule(
+            self.tenant_id, at=at, data_preserved=preserve_data, reactivation_deadline=deadline
+        )
+
+    async def deactivate(self, reason: str, *, preserve_data: bool) -> Tenant:
+        """Close the tenant for its users now, and delete its data unless they are preserved."""
+        tenant = await self.settle()
+        check(tenant.status, TenantStatus.DEACTIVATING)
+        await self.schedule(self._clock(), preserve_data=preserve_data)
+        return await self.settle(reason)
+
+    async def purge(self, reason: str) -> Tenant:
+        """Delete the data of a deactivated tenant. Its id stays as a tombstone."""
+        tenant = await self.settle()
+        if tenant.status is TenantStatus.PURGED:
+            return tenant
+        check(tenant.status, TenantStatus.PURGING)
+        await self._registry.abandon(self.tenant_id)
+        return await self.settle(reason)
+
+    async def cancel(self, reason: str) -> None:
+        """Undo a tenant that never became active: nothing of it is left, and its id is free."""
+        tenant = await self.get()
+        if tenant.activation:
+            raise IllegalTransition(f"tenant {self.tenant_id}", tenant.status, TenantStatus.CANCELLED)
+        if tenant.status is TenantStatus.PROVISIONING:
+            await self._registry.transition(self.tenant_id, TenantStatus.FAILED, reason=reason, actor=self._actor)
+        await self._isolation.drop(self._connection, self.tenant_id)
+        await self._registry.transition(self.tenant_id, TenantStatus.CANCELLED, reason=reason, actor=self._actor)
+
+    async def settle(self, reason: str = "its time had come") -> Tenant:
+        """Take the steps that are due and return the tenant after them.
+
+        Due are a deactivation whose time has come, what was cut off (a change, a deactivation, a purge), and the
+        deletion of data that are not preserved, or no longer.
+        """
+        tenant = await self.get()
+        if tenant.status is TenantStatus.UPDATING:
+            await self._registry.transition(
+                self.tenant_id, TenantStatus.ACTIVE, reason="a change was cut off", actor=self._actor
+            )
+            tenant = await self.get()
+        if tenant.status is TenantStatus.DEACTIVATING or (
+            tenant.status is not TenantStatus.DEACTIVATED
+            and tenant.status_at(self._clock()) is TenantStatus.DEACTIVATED
+        ):
+            tenant = await self._close(tenant, reason)
+        if tenant.status is TenantStatus.PURGING or tenant.is_past_deadline(self._clock()):
+            tenant = await self._delete(tenant, reason)
+        return tenant
+
+    async def _close(self, tenant: Tenant, reason: str) -> Tenant:
+        resume = tenant.status is TenantStatus.DEACTIVATING
+        async with self._lifecycle.deactivating(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
+            await self._isolation.shut(self.tenant_id)
+        return await self.get()
+
+    async def _delete(self, tenant: Tenant, reason: str) -> Tenant:
+        resume = tenant.status is TenantStatus.PURGING
+        async with self._lifecycle.purging(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
+            await self._isolation.drop(self._connection, self.tenant_id)
+        return await self.get()
