@@ -5,6 +5,7 @@
     MtPaasError
     ├── ConfigurationError                  the set-up is wrong: a setting, a missing database
     │   └── MissingExtraError               … or an extra of this package that is not installed
+    ├── DatabaseUnavailable                 the database did not start, or can not be connected to
     ├── ManifestError                       a manifest.yaml with faults (``faults``: all of them at once)
     ├── IllegalTransition                   a state machine was asked for a step that its table does not have
     ├── ContractError                       an answer of the Standard API that is not a success (``status``, ``code``)
@@ -50,6 +51,7 @@ __all__ = [
     "BodyTooLarge",
     "ConfigurationError",
     "ContractError",
+    "DatabaseUnavailable",
     "IllegalTransition",
     "InternalError",
     "InvalidApiKey",
@@ -96,6 +98,10 @@ class MissingExtraError(ConfigurationError, ImportError):
     def __init__(self, part: str, extra: str) -> None:
         super().__init__(f'{part} needs an extra that is not installed: pip install "mt-paas[{extra}]"')
         self.extra = extra
+
+
+class DatabaseUnavailable(MtPaasError):
+    """The database did not start, or can not be connected to; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +157,9 @@ class IllegalTransition(MtPaasError):
 class ContractError(MtPaasError):
     """The service could not do what was asked."""
 
-    status: ClassVar[int] = 500
+    status: int = 500
     code: str = "internal_error"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self,

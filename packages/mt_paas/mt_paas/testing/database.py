@@ -1,0 +1,48 @@
+"""Fixtures that give tests a real PostgreSQL, with nothing to install or start first.
+
+The server is that of ``MT_TEST_DATABASE_URL`` or ``DATABASE_URL`` (its user must be allowed to create databases), else
+an embedded one without durability in the system's folder for temporary files. That one is shared by every test process
+of this user, the workers of pytest-xdist too, and stops with the last of them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mt_paas.postgres import EmbeddedPostgres, ExternalPostgres, PostgresServer
+
+__all__ = ["fresh_database", "postgres_server"]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Return the PostgreSQL server of this test run, started."""
+    url = os.environ.get("MT_TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    server: PostgresServer = ExternalPostgres(url) if url else EmbeddedPostgres(_own_folder(), fast=True)
+    with server:
+        yield server
+
+
+@pytest.fixture
+def fresh_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Return the ``postgresql://`` URL of a new, empty database; it is dropped after the test, whoever is connected."""
+    name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
+    postgres_server.create_database(name)
+    try:
+        yield postgres_server.url(name)
+    finally:
+        postgres_server.drop_database(name)
+
+
+def _own_folder() -> Path:
+    """Return this user's folder for the server; its name is known to all, so it may have been laid by another."""
+    home = Path(tempfile.gettempdir()) / f"mt-paas-test-{os.geteuid()}"
+    if os.path.lexists(home) and home.lstat().st_uid != os.geteuid():
+        raise pytest.UsageError(f"{home} belongs to another user: remove it, or set MT_TEST_DATABASE_URL")
+    return home
