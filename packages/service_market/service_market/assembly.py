@@ -1,0 +1,186 @@
+"""Puts a market together from its settings: the kernel, the rooms with their jobs and listeners, the adapters.
+
+The API and the worker are two doors of the same assembly, and may be open in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+from mt_paas.postgres import resolve
+from mt_paas.standard_api.client import AddressPolicy, Timeouts
+
+from service_market.adapters.standard_api import StandardAPIDriver
+from service_market.core.clock import Clock, FileClock, SystemClock
+from service_market.core.crypto import SecretBox
+from service_market.core.db import Database
+from service_market.core.events import EventBus
+from service_market.core.jobs import Job, JobQueue, WorkerOptions
+from service_market.core.uow import Kernel
+from service_market.rooms.catalog import wiring as catalog
+from service_market.rooms.identity import wiring as identity
+from service_market.rooms.provisioning import wiring as provisioning
+from service_market.rooms.subscriptions import wiring as subscriptions
+from service_market.rooms.tenants import wiring as tenants
+from service_market.rooms.usage import wiring as usage
+from service_market.settings import Environment, Settings
+
+__all__ = ["MODELS", "ROUTERS", "Addresses", "Market", "assemble", "management_database"]
+
+#: Every module of tables: importing this module makes the metadata whole.
+MODELS = (
+    identity.models,
+    catalog.models,
+    tenants.models,
+    subscriptions.models,
+    provisioning.models,
+    usage.models,
+)
+ROUTERS = (
+    identity.router,
+    catalog.router,
+    tenants.router,
+    subscriptions.router,
+    provisioning.router,
+    usage.router,
+)
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The management database's address, in the two forms that its users take."""
+
+    conninfo: str
+
+    @property
+    def sqlalchemy(self) -> str:
+        """The address for SQLAlchemy's psycopg dialect."""
+        return "postgresql+psycopg://" + self.conninfo.partition("://")[2]
+
+
+@dataclass(frozen=True)
+class Market:
+    """A market of this process."""
+
+    settings: Settings
+    kernel: Kernel
+    worker_options: WorkerOptions
+
+    async def work(self) -> None:
+        """Run jobs until cancelled."""
+        await self.kernel.jobs.run(self.worker_options)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self.kernel.database.close()
+
+
+@asynccontextmanager
+async def management_database(settings: Settings) -> AsyncIterator[Addresses]:
+    """Give the management database's address while the context lasts; start the embedded server where none is named.
+
+    The embedded server belongs to the first process that asks; others on the same ``home`` share it, and it ends with
+    its owner.
+    """
+    given = settings.database_url.get_secret_value() if settings.database_url else None
+    server = await asyncio.to_thread(resolve, settings.home / "postgres", given)
+    try:
+        if given:
+            yield Addresses("postgresql://" + given.partition("://")[2])
+        else:
+            await asyncio.to_thread(server.create_database_if_missing, settings.database_name)
+            yield Addresses(server.url(settings.database_name))
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def _secret_keys(settings: Settings) -> list[str]:
+    if settings.secret_keys:
+        return [key.get_secret_value() for key in settings.secret_keys]
+    return [_kept(settings.home / "secret.key")]
+
+
+def _kept(path: Path) -> str:
+    """Return the secret in the file; make one where there is none, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(secrets.token_urlsafe(48))
+    try:
+        path.hardlink_to(fresh)  # fails if another process was first: theirs is the one then
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_text().strip()
+
+
+def assemble(
+    settings: Settings,
+    addresses: Addresses,
+    *,
+    clock: Clock | None = None,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    checkpoint: provisioning.Checkpoint = provisioning.no_checkpoint,
+) -> Market:
+    """Return a market on that database. ``clock``, ``transport`` and ``checkpoint`` are seams for tests."""
+    kernel = Kernel(
+        database=Database(addresses.sqlalchemy, pool_size=settings.database_pool),
+        clock=clock or (FileClock(settings.clock_file) if settings.clock_file else SystemClock()),
+        box=SecretBox(_secret_keys(settings)),
+        events=EventBus(),
+        jobs=JobQueue(addresses.conninfo),
+    )
+    own = _LOOPBACK if settings.environment is Environment.DEVELOPMENT else ()
+    driver = StandardAPIDriver(
+        addresses=AddressPolicy(allow=(*own, *settings.outgoing.allow)),
+        timeouts=Timeouts(connect=settings.outgoing.connect_timeout, total=settings.outgoing.total_timeout),
+        transport=transport,
+    )
+    policy = settings.provisioning
+    runner = provisioning.Runner(
+        kernel,
+        driver,
+        provisioning.RetryPolicy(
+            attempts=policy.attempts,
+            first_delay=policy.first_delay,
+            longest_delay=policy.longest_delay,
+            lease=policy.lease,
+        ),
+        checkpoint,
+    )
+    subscriptions.listen(kernel.events)
+    provisioning.listen(kernel.events)
+    for job in (
+        *catalog.jobs(kernel, driver),
+        *subscriptions.jobs(kernel),
+        *provisioning.jobs(kernel, runner),
+        _rescue(kernel, settings.worker.stalled_after),
+    ):
+        kernel.jobs.register(job)
+    worker = settings.worker
+    return Market(
+        settings,
+        kernel,
+        WorkerOptions(
+            concurrency=worker.concurrency,
+            polling=worker.polling,
+            heartbeat=worker.heartbeat,
+            stalled_after=worker.stalled_after,
+            grace=worker.grace,
+        ),
+    )
+
+
+def _rescue(kernel: Kernel, stalled_after: float) -> Job:
+    async def rescue() -> None:
+        await kernel.jobs.rescue(stalled_after=stalled_after)
+
+    return Job("jobs.rescue", rescue, cron="* * * * * */5")

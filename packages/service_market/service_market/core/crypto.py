@@ -1,0 +1,50 @@
+"""Encryption of what must be readable again (a service's key, a set-up link): AES-256-GCM under a key ring.
+
+A sealed value is ``version ‖ key id ‖ nonce ‖ ciphertext+tag``. The *context* (which row, which column) is
+authenticated with it, so that a sealed value copied into another row does not open there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+__all__ = ["SealBroken", "SecretBox"]
+
+_VERSION = b"\x01"
+_NONCE = 12
+_KEY_ID = 4
+
+
+class SealBroken(Exception):
+    """A sealed value does not open: it was altered, moved to another row, or its key is not on the ring."""
+
+
+class SecretBox:
+    """Seals with the first key of the ring and opens with any: put a new key first, and old values stay readable."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        if not keys or any(len(key) < 32 for key in keys):
+            raise ValueError("a secret key has at least 32 characters")
+        derived = [hashlib.scrypt(key.encode(), salt=b"service-market", n=2**12, r=8, p=1, dklen=32) for key in keys]
+        self._ring = {hashlib.sha256(key).digest()[:_KEY_ID]: AESGCM(key) for key in derived}
+        self._first = hashlib.sha256(derived[0]).digest()[:_KEY_ID]
+
+    def seal(self, text: str, *, context: str) -> bytes:
+        """Return ``text`` encrypted; it opens again only with the same ``context``."""
+        nonce = secrets.token_bytes(_NONCE)
+        return _VERSION + self._first + nonce + self._ring[self._first].encrypt(nonce, text.encode(), context.encode())
+
+    def open(self, sealed: bytes, *, context: str) -> str:
+        """Return the text of ``sealed``. Raises :class:`SealBroken`."""
+        key_id, body = sealed[1 : 1 + _KEY_ID], sealed[1 + _KEY_ID :]
+        if sealed[:1] != _VERSION or key_id not in self._ring:
+            raise SealBroken("sealed with a key that is not on the ring: is MARKET_SECRET_KEY the one of before?")
+        try:
+            return self._ring[key_id].decrypt(body[:_NONCE], body[_NONCE:], context.encode()).decode()
+        except InvalidTag:
+            raise SealBroken("the sealed value was altered, or belongs to another row") from None

@@ -1,0 +1,134 @@
+"""Durable jobs in the management database, by Procrastinate.
+
+A job is deferred on the connection of the unit of work that causes it, so that both are committed or neither is.
+Every job is idempotent: the job of a worker that died is handed to another worker, and may run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import procrastinate
+from procrastinate import exceptions
+from procrastinate.jobs import DeleteJobCondition
+
+from service_market.core.log import get_logger
+
+if TYPE_CHECKING:
+    import psycopg
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+__all__ = ["Job", "JobQueue", "WorkerOptions"]
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A kind of job: its name, what runs it, and for a periodic one its cron line (seconds are the sixth field)."""
+
+    name: str
+    run: Callable[..., Awaitable[None]]
+    cron: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker behaves. Times are in seconds.
+
+    A worker says that it lives every ``heartbeat``; the jobs of one that was silent for ``stalled_after`` are given
+    to another.
+    """
+
+    concurrency: int = 10
+    polling: float = 1.0
+    heartbeat: float = 5.0
+    stalled_after: float = 20.0
+    grace: float = 20.0
+
+
+class JobQueue:
+    """The queue of one management database. ``conninfo`` is a libpq address."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._app = procrastinate.App(
+            connector=procrastinate.PsycopgConnector(conninfo=conninfo, min_size=1, max_size=4)
+        )
+
+    def register(self, job: Job) -> None:
+        """Make the job known: to be deferred here, and to be run by a worker of this process."""
+        if job.cron is None:
+            self._app.task(name=job.name)(job.run)
+            return
+
+        async def tick(timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes the tick's time to periodic tasks
+            await job.run()
+
+        # A queueing lock, never a lock: a lock held by a worker that died would stop the job that frees it.
+        self._app.periodic(cron=job.cron)(
+            self._app.task(name=job.name, queueing_lock=job.name, pass_context=False)(tick)
+        )
+
+    async def defer(
+        self,
+        session: AsyncSession,
+        name: str,
+        *,
+        lock: str | None = None,
+        queueing_lock: str | None = None,
+        delay: timedelta | None = None,
+        **arguments: Any,
+    ) -> None:
+        """Write the job into the session's transaction. Jobs of one ``lock`` run one after another.
+
+        With a ``queueing_lock``, a job that is waiting already under that name is enough: a second is not written.
+        """
+        raw = await (await session.connection()).get_raw_connection()
+        connection = cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
+        deferrer = self._app.configure_task(
+            name,
+            lock=lock,
+            queueing_lock=queueing_lock,
+            schedule_in={"seconds": delay.total_seconds()} if delay else None,
+            connection=connection,
+        )
+        try:
+            async with session.begin_nested():
+                await deferrer.defer_async(**arguments)
+        except exceptions.AlreadyEnqueued:
+            log.debug("job is waiting already", job=name)
+
+    async def rescue(self, *, stalled_after: float) -> int:
+        """Give the jobs of workers that were silent for ``stalled_after`` seconds to others; return how many."""
+        stalled = list(await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after))
+        for job in stalled:
+            log.warning("the worker of a job went silent; the job goes to another", job=job.task_name)
+            await self._app.job_manager.retry_job(job)
+        return len(stalled)
+
+    async def run(self, options: WorkerOptions) -> None:
+        """Work until cancelled; what runs then is given ``grace`` seconds to end."""
+        async with self._app.open_async():
+            await self.rescue(stalled_after=options.stalled_after)
+            await self._app.run_worker_async(
+                concurrency=options.concurrency,
+                fetch_job_polling_interval=options.polling,
+                update_heartbeat_interval=options.heartbeat,
+                stalled_worker_timeout=options.stalled_after,
+                shutdown_graceful_timeout=options.grace,
+                delete_jobs=DeleteJobCondition.SUCCESSFUL,
+                install_signal_handlers=False,
+            )
+
+    async def run_until_idle(self) -> None:
+        """Run every job that is due, then return. For tests and for commands that must see their work done."""
+        async with self._app.open_async():
+            await self._app.run_worker_async(
+                wait=False,
+                listen_notify=False,
+                delete_jobs=DeleteJobCondition.SUCCESSFUL,
+                install_signal_handlers=False,
+            )

@@ -1,0 +1,65 @@
+"""What the API says and hears of services."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, StringConstraints
+
+from service_market.core.envelope import Wire
+from service_market.rooms.catalog.types import ServiceState
+
+__all__ = ["ManifestOut", "RegisterService", "ServiceOut"]
+
+_EXAMPLE = """version: "1.0"
+service:
+  id: keli_tutor
+  name: KELI TUTOR
+  …
+"""
+
+
+class RegisterService(Wire):
+    """A manifest to register, and the key by which the market will call the service."""
+
+    manifest: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=262_144),
+        Field(examples=[_EXAMPLE], description="manifest.yaml"),
+    ]
+    api_key: Annotated[
+        SecretStr,
+        Field(min_length=16, max_length=512, description="Sent to the service in the header that its manifest names."),
+    ]
+    base_url: Annotated[
+        str | None,
+        Field(max_length=2048, description="Where the service is reached, if not at the manifest's `base_url`."),
+    ] = None
+
+
+class ServiceOut(Wire):
+    """A service of the catalogue."""
+
+    service_id: Annotated[str, Field(examples=["keli_tutor"])]
+    name: str
+    state: ServiceState
+    reason: Annotated[str | None, Field(description="Why it was rejected, in the words of what went wrong.")]
+    description: str
+    vendor: str
+    version: str
+    plans: list[str]
+    features: dict[str, list[str]]
+    base_url: str
+    manifest_digest: str
+    created_at: datetime
+    verified_at: datetime | None
+
+
+class ManifestOut(Wire):
+    """A manifest as it was submitted, and as it was understood."""
+
+    digest: str
+    source: str
+    document: dict[str, Any]
+    created_at: datetime

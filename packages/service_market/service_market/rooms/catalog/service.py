@@ -1,0 +1,152 @@
+"""Use cases of the catalogue: registering a manifest, verifying the service, looking at it."""
+
+from __future__ import annotations
+
+from mt_paas.errors import ManifestError, ServiceCallError
+from mt_paas.standard_api.manifest import Manifest
+from mt_paas.standard_api.models import HealthStatus
+
+from service_market.core.log import get_logger
+from service_market.core.uow import Kernel, UnitOfWork
+from service_market.rooms.catalog import lifecycle
+from service_market.rooms.catalog.errors import ManifestInvalid, ServiceNotFound, ServiceOfAnotherVendor
+from service_market.rooms.catalog.events import ServiceListed, ServiceRejected
+from service_market.rooms.catalog.models import Service
+from service_market.rooms.catalog.ports import HealthProbe
+from service_market.rooms.catalog.repository import Manifests, Services
+from service_market.rooms.catalog.types import ServiceState
+
+__all__ = ["VERIFY_JOB", "find_service", "key_context", "manifest_in_view", "reverify", "submit", "verify"]
+
+VERIFY_JOB = "catalog.verify"
+log = get_logger(__name__)
+
+
+def key_context(service_id: str) -> str:
+    """Return what a sealed service key is bound to."""
+    return f"service:{service_id}:key"
+
+
+def parse(text: str, base_url: str | None) -> Manifest:
+    """Return the manifest, at ``base_url`` if one is given. Raises :class:`ManifestInvalid` with every fault."""
+    try:
+        manifest = Manifest.parse(text)
+        return manifest.at(base_url) if base_url else manifest
+    except ManifestError as error:
+        faults = [fault.as_dict() for fault in error.faults]
+        count = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
+        raise ManifestInvalid(f"The manifest has {count}: {error}", details=faults) from None
+
+
+async def submit(uow: UnitOfWork, *, text: str, api_key: str, base_url: str | None) -> Service:
+    """Register a manifest, or a new version of one, and start its verification.
+
+    The service is called only after this is committed, by a job. Until a new version is verified, the one before stays
+    current. Raises :class:`ManifestInvalid` and :class:`ServiceOfAnotherVendor`.
+    """
+    manifest = parse(text, base_url)
+    service_id, now = manifest.service.id, uow.now()
+    services = Services(uow)
+    sealed = uow.box.seal(api_key, context=key_context(service_id))
+    vendor = uow.principal.organization_fence
+    await services.add_if_new(
+        service_id=service_id,
+        name=manifest.service.name,
+        vendor=vendor,
+        state=ServiceState.DRAFT,
+        sealed_key=sealed,
+        at=now,
+    )
+    service = await _locked(uow, service_id)
+    if vendor is not None and service.vendor_organization_id != vendor:
+        raise ServiceOfAnotherVendor
+    version = await Manifests(uow).put(
+        service, digest=manifest.digest, source=text, document=manifest.model_dump(mode="json"), at=now
+    )
+    service.sealed_key = sealed
+    service.proposed_id = version.id
+    await _start_verification(uow, service)
+    return await _locked(uow, service_id)
+
+
+async def reverify(uow: UnitOfWork, service_id: str) -> Service:
+    """Verify the service again. Raises :class:`ServiceNotFound`."""
+    service = await _locked(uow, service_id)
+    await _start_verification(uow, service)
+    return service
+
+
+async def _start_verification(uow: UnitOfWork, service: Service) -> None:
+    if service.state != ServiceState.VERIFYING:
+        lifecycle.check(service.service_id, ServiceState(service.state), ServiceState.VERIFYING)
+        service.state, service.reason = ServiceState.VERIFYING, None
+    await uow.session.flush()
+    await uow.defer(
+        VERIFY_JOB,
+        lock=f"service:{service.service_id}",
+        queueing_lock=f"verify:{service.service_id}",
+        service_id=service.service_id,
+    )
+
+
+async def verify(kernel: Kernel, probe: HealthProbe, service_id: str) -> None:
+    """Ask the service for its health, and list or reject it. Runs twice without harm."""
+    async with kernel.unit() as uow:
+        service = await find_service(uow, service_id)
+        if service.state != ServiceState.VERIFYING:
+            return
+        asked = service.proposed or service.current
+        if asked is None:
+            return
+        manifest = Manifest.model_validate(asked.document)
+    reason = await _what_is_wrong(probe, manifest)
+    async with kernel.unit() as uow:
+        service = await _locked(uow, service_id)
+        if service.state != ServiceState.VERIFYING or (service.proposed_id or service.current_id) != asked.id:
+            return  # another version was submitted meanwhile, and has a job of its own
+        service.verified_at, service.reason = uow.now(), reason
+        if reason is None:
+            service.state = ServiceState.LISTED
+            service.current_id, service.proposed_id = asked.id, None
+            service.name = manifest.service.name
+            await uow.emit(ServiceListed(service_id))
+        elif service.current_id is not None and service.proposed_id is not None:
+            service.state, service.proposed_id = ServiceState.LISTED, None  # the version before stays on sale
+            service.reason = f"the new version was not accepted: {reason}"
+        else:
+            service.state = ServiceState.REJECTED
+            await uow.emit(ServiceRejected(service_id, reason))
+    log.info("service verified", service_id=service_id, state=service.state, reason=reason)
+
+
+async def _what_is_wrong(probe: HealthProbe, manifest: Manifest) -> str | None:
+    try:
+        health = await probe.probe(manifest)
+    except ServiceCallError as error:
+        return error.message
+    if health.status is HealthStatus.UNHEALTHY:
+        return f"{manifest.url('health')} answered that the service is unhealthy"
+    return None
+
+
+async def find_service(uow: UnitOfWork, service_id: str) -> Service:
+    """Return the service of that id. Raises :class:`ServiceNotFound`."""
+    found = await Services(uow).get(service_id)
+    if found is None:
+        raise ServiceNotFound(f"There is no service {service_id} in the catalogue.")
+    return found
+
+
+async def _locked(uow: UnitOfWork, service_id: str) -> Service:
+    found = await Services(uow).get(service_id, lock=True)
+    if found is None:
+        raise ServiceNotFound(f"There is no service {service_id} in the catalogue.")
+    return found
+
+
+def manifest_in_view(service: Service) -> Manifest:
+    """Return the manifest that people see of a service: the current one, or else the one that is being verified."""
+    version = service.current or service.proposed
+    if version is None:
+        raise ServiceNotFound
+    return Manifest.model_validate(version.document)

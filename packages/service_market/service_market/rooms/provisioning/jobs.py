@@ -1,0 +1,24 @@
+"""The worker's door to provisioning."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from service_market.core.jobs import Job
+from service_market.core.uow import Kernel
+from service_market.rooms.provisioning.service.operations import resume_forgotten
+from service_market.rooms.provisioning.service.runner import RUN_JOB, Runner
+
+__all__ = ["jobs"]
+
+
+def jobs(kernel: Kernel, runner: Runner) -> list[Job]:
+    """Return the jobs of provisioning: running an operation, and looking for those whose job was lost."""
+
+    async def run(operation_id: str) -> None:
+        await runner.run(UUID(operation_id))
+
+    async def resume() -> None:
+        await resume_forgotten(kernel)
+
+    return [Job(RUN_JOB, run), Job("provisioning.resume_forgotten", resume, cron="* * * * *")]

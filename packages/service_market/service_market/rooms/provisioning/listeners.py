@@ -1,0 +1,55 @@
+"""What provisioning does when a subscription starts, ends, or comes back."""
+
+from __future__ import annotations
+
+from mt_paas.standard_api.models import DeactivateReason
+
+from service_market.core.uow import UnitOfWork
+from service_market.rooms.provisioning.service.operations import start
+from service_market.rooms.provisioning.types import OperationKind
+from service_market.rooms.subscriptions.events import (
+    SubscriptionCancelled,
+    SubscriptionExpired,
+    SubscriptionRenewed,
+    SubscriptionStarted,
+)
+from service_market.rooms.tenants.public import lock_tenant
+
+__all__ = ["on_cancelled", "on_expired", "on_renewed", "on_started"]
+
+
+async def on_started(uow: UnitOfWork, event: SubscriptionStarted) -> None:
+    """Activate the new tenant."""
+    tenant = await lock_tenant(uow, event.tenant_pk)
+    await start(uow, OperationKind.ACTIVATE, tenant, operation_id=event.operation_id)
+
+
+async def on_renewed(uow: UnitOfWork, event: SubscriptionRenewed) -> None:
+    """Bring the tenant back, after whatever is still under way."""
+    tenant = await lock_tenant(uow, event.tenant_pk)
+    await start(uow, OperationKind.REACTIVATE, tenant, operation_id=event.operation_id)
+
+
+async def on_expired(uow: UnitOfWork, event: SubscriptionExpired) -> None:
+    """Deactivate the tenant, after whatever is still under way."""
+    tenant = await lock_tenant(uow, event.tenant_pk)
+    await start(
+        uow,
+        OperationKind.DEACTIVATE,
+        tenant,
+        operation_id=event.operation_id,
+        reason=DeactivateReason.SUBSCRIPTION_EXPIRED,
+    )
+
+
+async def on_cancelled(uow: UnitOfWork, event: SubscriptionCancelled) -> None:
+    """Deactivate the tenant; one that never was active is cancelled with its subscription."""
+    tenant = await lock_tenant(uow, event.tenant_pk)
+    await start(
+        uow,
+        OperationKind.DEACTIVATE,
+        tenant,
+        operation_id=event.operation_id,
+        reason=DeactivateReason.ADMIN_REQUEST,
+        cancel=True,
+    )

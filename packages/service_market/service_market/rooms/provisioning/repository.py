@@ -1,0 +1,139 @@
+"""Every query about operations. Leases are compared and set by the database's clock, in the same statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import selectinload
+
+from service_market.core.paging import PageRequest, Slice, page_of
+from service_market.core.uow import UnitOfWork
+from service_market.rooms.provisioning.lifecycle import TERMINAL
+from service_market.rooms.provisioning.models import Operation, OperationStep
+
+__all__ = ["Operations"]
+
+
+class Operations:
+    """Operations within the fence of the unit's principal."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._session = uow.session
+        self._principal = uow.principal
+
+    def _fenced(self) -> Select[Operation]:
+        statement = select(Operation)
+        if (organization := self._principal.organization_fence) is not None:
+            statement = statement.where(Operation.organization_id == organization)
+        if (service := self._principal.service_fence) is not None:
+            statement = statement.where(Operation.service_id == service)
+        return statement
+
+    async def add(self, *, deadline: timedelta, **values: Any) -> None:
+        """Insert an operation that is given up when ``deadline`` has passed."""
+        await self._session.execute(
+            insert(Operation).values(created_at=func.now(), deadline_at=func.now() + deadline, attempt=0, **values)
+        )
+
+    async def get(self, operation_id: UUID, *, lock: bool = False) -> Operation | None:
+        """Return the operation with its steps; with ``lock``, nobody else changes it in the meantime."""
+        statement = self._fenced().where(Operation.id == operation_id).options(selectinload(Operation.steps))
+        statement = statement.execution_options(populate_existing=True)
+        if lock:
+            statement = statement.with_for_update(of=Operation)
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def page(self, request: PageRequest, **equal: Any) -> Slice[Operation]:
+        """Return a page of operations; each of ``equal`` that is not None must match."""
+        wanted = {name: value for name, value in equal.items() if value is not None}
+        statement = self._fenced().filter_by(**wanted).options(selectinload(Operation.steps))
+        return await page_of(self._session, statement, Operation.id, request)
+
+    async def open_of_tenant(self, tenant_pk: UUID) -> Operation | None:
+        """Return the tenant's oldest operation that has not ended."""
+        statement = (
+            select(Operation)
+            .where(Operation.tenant_pk == tenant_pk, Operation.state.not_in(TERMINAL))
+            .order_by(Operation.id)
+            .limit(1)
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def seconds_until_free(self, operation: Operation) -> float:
+        """Return how long another run's lease still holds, in seconds; 0 where it is free."""
+        if operation.lease_expires_at is None:
+            return 0.0
+        left = await self._session.scalar(
+            select(func.extract("epoch", operation.lease_expires_at - func.clock_timestamp()))
+        )
+        return max(0.0, float(left or 0))
+
+    async def is_overdue(self, operation: Operation) -> bool:
+        """Tell whether the operation's deadline has passed."""
+        return bool(await self._session.scalar(select(func.clock_timestamp() > operation.deadline_at)))
+
+    async def take(self, operation: Operation, owner: UUID, lease: timedelta, *, state: str) -> None:
+        """Give the locked operation to a new run."""
+        await self._session.execute(
+            update(Operation)
+            .where(Operation.id == operation.id)
+            .values(
+                owner=owner,
+                state=state,
+                lease_expires_at=func.clock_timestamp() + lease,
+                attempt=Operation.attempt + 1,
+                next_attempt_at=None,
+                started_at=func.coalesce(Operation.started_at, func.now()),
+            )
+        )
+
+    async def hold(self, operation_id: UUID, owner: UUID, lease: timedelta, **values: Any) -> bool:
+        """Extend the lease of run ``owner`` and write ``values``; False if another run has the operation now."""
+        held = await self._session.execute(
+            update(Operation)
+            .where(Operation.id == operation_id, Operation.owner == owner)
+            .values(lease_expires_at=func.clock_timestamp() + lease, **values)
+            .returning(Operation.id)
+        )
+        return held.first() is not None
+
+    async def release(self, operation_id: UUID, owner: UUID, *, again_in: timedelta) -> None:
+        """Let go of the operation until its next attempt."""
+        await self._session.execute(
+            update(Operation)
+            .where(Operation.id == operation_id, Operation.owner == owner)
+            .values(owner=None, lease_expires_at=None, next_attempt_at=func.clock_timestamp() + again_in)
+        )
+
+    async def end(self, operation_id: UUID, owner: UUID, **values: Any) -> None:
+        """Let go of the operation for good."""
+        await self._session.execute(
+            update(Operation)
+            .where(Operation.id == operation_id, Operation.owner == owner)
+            .values(owner=None, lease_expires_at=None, finished_at=func.clock_timestamp(), **values)
+        )
+
+    async def note_step(self, operation_id: UUID, name: str, *, attempts: int = 1, **values: Any) -> None:
+        """Write how a step went; ``attempts`` is added to those before."""
+        values["finished_at"] = func.clock_timestamp()
+        statement = insert(OperationStep).values(operation_id=operation_id, name=name, attempts=attempts, **values)
+        await self._session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["operation_id", "name"], set_={**values, "attempts": OperationStep.attempts + attempts}
+            )
+        )
+
+    async def forgotten(self, *, older_than: timedelta) -> Sequence[Operation]:
+        """Return open operations that nobody holds and whose turn was a while ago: their job was lost."""
+        turn = func.coalesce(Operation.next_attempt_at, Operation.lease_expires_at, Operation.created_at)
+        statement = select(Operation).where(
+            Operation.state.not_in(TERMINAL),
+            or_(Operation.lease_expires_at.is_(None), Operation.lease_expires_at < func.clock_timestamp()),
+            turn < func.clock_timestamp() - older_than,
+        )
+        return (await self._session.scalars(statement)).all()

@@ -1,0 +1,288 @@
+"""The sagas: activate (and reactivate), deactivate, purge, each by the four calls of the Standard API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from mt_paas.errors import ServiceRefused
+from mt_paas.standard_api.models import (
+    ActivateRequest,
+    Admin,
+    DeactivateReason,
+    DeactivateRequest,
+    HealthStatus,
+    StatusResponse,
+    TenantConfig,
+    TenantState,
+)
+
+from service_market.core.uow import UnitOfWork
+from service_market.rooms.provisioning.models import Operation
+from service_market.rooms.provisioning.service.saga import Saga, ServiceLied, Step, StepContext
+from service_market.rooms.provisioning.types import OperationKind
+from service_market.rooms.tenants import public as tenants
+from service_market.rooms.tenants.events import TenantActivated, TenantDeactivated, TenantFailed, TenantPurged
+from service_market.rooms.tenants.public import TenantRef
+from service_market.rooms.tenants.types import TenantStatus
+
+__all__ = ["SAGAS"]
+
+#: How long data are kept where a service does not say (product.md: the reactivation deadline).
+PRESERVED_FOR = timedelta(days=90)
+_GONE = frozenset({404, 410})
+
+
+async def _status_or_gone(context: StepContext) -> StatusResponse | ServiceRefused:
+    """Return what the service says of the tenant; its refusal, where it says that it has none."""
+    try:
+        return await context.driver.status(context.access, context.tenant.tenant_id)
+    except ServiceRefused as refused:
+        if refused.status in _GONE:
+            return refused
+        raise
+
+
+def _in_words(answer: StatusResponse | ServiceRefused) -> str:
+    if isinstance(answer, ServiceRefused):
+        return f"its status says {answer.status} {answer.error or ''}".rstrip()
+    return f"its status says {answer.status}"
+
+
+# --- activate ------------------------------------------------------------------------------------------------------
+
+
+async def _activate(context: StepContext) -> dict[str, Any]:
+    tenant = context.tenant
+    request = ActivateRequest(
+        tenant_id=tenant.tenant_id,
+        tenant_name=tenant.name,
+        plan=tenant.plan,
+        features=list(tenant.features),
+        config=TenantConfig.model_validate(tenant.config),
+        admin=Admin(email=tenant.admin_email, name=tenant.admin_name),
+    )
+    # After an unanswered attempt, "it exists already" may be our own doing: ask before asking again.
+    ours = context.uncertain and await _is_there(context)
+    try:
+        answer = await context.driver.activate(context.access, request, idempotency_key=context.key)
+    except ServiceRefused as refused:
+        if ours and refused.error == "tenant_already_exists":
+            return {"access_url": context.access.manifest.url("user_access", tenant_id=tenant.tenant_id)}
+        raise
+    result: dict[str, Any] = {"access_url": answer.access_url}
+    if answer.admin_credentials and answer.admin_credentials.setup_url:
+        credentials = answer.admin_credentials
+        result["sealed_setup_url"] = context.box.seal(credentials.setup_url or "", context=_seal(context)).hex()
+        result["setup_expires_at"] = credentials.expires_at.isoformat() if credentials.expires_at else None
+    return result
+
+
+async def _is_there(context: StepContext) -> bool:
+    answer = await _status_or_gone(context)
+    return not isinstance(answer, ServiceRefused) and answer.status is TenantState.ACTIVE
+
+
+def _seal(context: StepContext) -> str:
+    return f"operation:{context.operation_id}:setup_url"
+
+
+async def _take_back(context: StepContext) -> None:
+    """Close at the service what a given-up activation may have opened there; its data stay for a later try."""
+    request = DeactivateRequest(reason=DeactivateReason.ADMIN_REQUEST, preserve_data=True)
+    try:
+        await context.driver.deactivate(
+            context.access, context.tenant.tenant_id, request, idempotency_key=f"{context.key}-undo"
+        )
+    except ServiceRefused as refused:
+        if refused.status not in _GONE:
+            raise
+
+
+async def _is_active(context: StepContext) -> dict[str, Any]:
+    answer = await _status_or_gone(context)
+    if isinstance(answer, ServiceRefused) or answer.status is not TenantState.ACTIVE:
+        raise ServiceLied(f"the service answered that it activated {context.tenant.tenant_id}, but {_in_words(answer)}")
+    return {}
+
+
+async def _is_healthy(context: StepContext) -> dict[str, Any]:
+    health = await context.driver.health(context.access)
+    if health.status is HealthStatus.UNHEALTHY:
+        raise ServiceLied("the service activated the tenant, but its health says unhealthy", retryable=True)
+    return {"health": health.status}
+
+
+class _Activate:
+    steps: tuple[Step, ...] = (
+        Step("activate", _activate, undo=_take_back),
+        Step("verify", _is_active, again_from="activate"),
+        Step("health", _is_healthy),
+    )
+
+    async def begin(self, uow: UnitOfWork, operation: Operation, tenant: TenantRef) -> str | None:
+        if tenant.state is TenantStatus.ACTIVE:
+            return "the tenant is active already"
+        reason = "reactivation" if operation.kind == OperationKind.REACTIVATE else "activation"
+        await tenants.transition(
+            uow,
+            tenant.pk,
+            TenantStatus.PROVISIONING,
+            reason=f"{reason} by {operation.requested_by}",
+            operation_id=operation.id,
+        )
+        return None
+
+    async def finish(
+        self, uow: UnitOfWork, operation: Operation, tenant: TenantRef, context: StepContext
+    ) -> dict[str, Any]:
+        answer = context.results["activate"]
+        sealed, expires = answer.get("sealed_setup_url"), answer.get("setup_expires_at")
+        activation = tenants.Activation(
+            access_url=answer["access_url"],
+            setup_url=context.box.open(bytes.fromhex(sealed), context=_seal(context)) if sealed else None,
+            setup_expires_at=datetime.fromisoformat(expires) if expires else None,
+        )
+        await tenants.record_activation(uow, tenant.pk, activation)
+        await tenants.transition(
+            uow, tenant.pk, TenantStatus.ACTIVE, reason="the service activated it", operation_id=operation.id
+        )
+        await uow.emit(TenantActivated(tenant.pk, tenant.tenant_id))
+        return {"access_url": activation.access_url}
+
+    async def give_up(
+        self, uow: UnitOfWork, operation: Operation, tenant: TenantRef, reason: str, *, clean: bool
+    ) -> None:
+        await tenants.transition(uow, tenant.pk, TenantStatus.FAILED, reason=reason, operation_id=operation.id)
+        if not clean:
+            await tenants.note_possible_orphan(uow, tenant.pk)
+        await uow.emit(TenantFailed(tenant.pk, tenant.tenant_id, reason))
+
+
+# --- deactivate ----------------------------------------------------------------------------------------------------
+
+
+async def _deactivate(context: StepContext) -> dict[str, Any]:
+    request = DeactivateRequest(reason=DeactivateReason(context.params["reason"]), preserve_data=True)
+    answer = await context.driver.deactivate(
+        context.access, context.tenant.tenant_id, request, idempotency_key=context.key
+    )
+    if answer.status != "deactivated":
+        raise ServiceLied(f"the service was asked to deactivate at once and answered {answer.status}")
+    deadline = answer.reactivation_deadline
+    return {"data_preserved": answer.data_preserved, "deadline": deadline.isoformat() if deadline else None}
+
+
+async def _is_closed(context: StepContext) -> dict[str, Any]:
+    answer = await _status_or_gone(context)
+    preserved = context.results["deactivate"]["data_preserved"]
+    if isinstance(answer, ServiceRefused):
+        if preserved:
+            raise ServiceLied(f"the service answered that it kept the tenant's data, but {_in_words(answer)}")
+    elif answer.status is TenantState.ACTIVE:
+        raise ServiceLied(
+            f"the service answered that it deactivated {context.tenant.tenant_id}, but {_in_words(answer)}"
+        )
+    return {}
+
+
+class _Deactivate:
+    steps: tuple[Step, ...] = (Step("deactivate", _deactivate), Step("verify", _is_closed, again_from="deactivate"))
+
+    async def begin(self, uow: UnitOfWork, operation: Operation, tenant: TenantRef) -> str | None:
+        reason = f"{operation.params['reason']} by {operation.requested_by}"
+        if tenant.state in {TenantStatus.ACTIVE, TenantStatus.SUSPENDED}:
+            await tenants.transition(
+                uow, tenant.pk, TenantStatus.DEACTIVATING, reason=reason, operation_id=operation.id
+            )
+        elif tenant.state in {TenantStatus.PENDING, TenantStatus.FAILED} and operation.params.get("cancel"):
+            await tenants.transition(uow, tenant.pk, TenantStatus.CANCELLED, reason=reason, operation_id=operation.id)
+            return "the tenant was never active, and is cancelled"
+        elif tenant.state is not TenantStatus.DEACTIVATING:
+            return f"the tenant is {tenant.state}"
+        return None
+
+    async def finish(
+        self, uow: UnitOfWork, operation: Operation, tenant: TenantRef, context: StepContext
+    ) -> dict[str, Any]:
+        answer = context.results["deactivate"]
+        preserved = bool(answer["data_preserved"])
+        deadline = datetime.fromisoformat(answer["deadline"]) if answer["deadline"] else uow.now() + PRESERVED_FOR
+        await tenants.record_deactivation(
+            uow, tenant.pk, data_preserved=preserved, deadline=deadline if preserved else None
+        )
+        await tenants.transition(
+            uow, tenant.pk, TenantStatus.DEACTIVATED, reason="the service deactivated it", operation_id=operation.id
+        )
+        await uow.emit(TenantDeactivated(tenant.pk, tenant.tenant_id))
+        return {"data_preserved": preserved, "reactivation_deadline": deadline.isoformat() if preserved else None}
+
+    async def give_up(
+        self, uow: UnitOfWork, operation: Operation, tenant: TenantRef, reason: str, *, clean: bool
+    ) -> None:
+        await tenants.note_failure(uow, tenant.pk, reason)
+
+
+# --- purge ---------------------------------------------------------------------------------------------------------
+
+
+async def _purge(context: StepContext) -> dict[str, Any]:
+    request = DeactivateRequest(reason=DeactivateReason.ADMIN_REQUEST, preserve_data=False)
+    try:
+        answer = await context.driver.deactivate(
+            context.access, context.tenant.tenant_id, request, idempotency_key=context.key
+        )
+    except ServiceRefused as refused:
+        if refused.status in _GONE:
+            return {"answer": f"{refused.status} {refused.error or ''}".rstrip()}
+        raise
+    if answer.data_preserved:
+        raise ServiceLied("the service was asked to delete the tenant's data and answered that it kept them")
+    return {"answer": f"200 {answer.status}, data_preserved: false"}
+
+
+async def _is_gone(context: StepContext) -> dict[str, Any]:
+    answer = await _status_or_gone(context)
+    if not isinstance(answer, ServiceRefused) and answer.status is not TenantState.DEACTIVATED:
+        raise ServiceLied(f"the service answered that it deleted the tenant's data, but {_in_words(answer)}")
+    return {"answer": _in_words(answer)}
+
+
+class _Purge:
+    steps: tuple[Step, ...] = (Step("purge", _purge), Step("verify", _is_gone, again_from="purge"))
+
+    async def begin(self, uow: UnitOfWork, operation: Operation, tenant: TenantRef) -> str | None:
+        if tenant.state is TenantStatus.PURGED:
+            return "the tenant is purged already"
+        if tenant.state is not TenantStatus.PURGING:
+            reason = f"purge by {operation.requested_by}"
+            await tenants.transition(uow, tenant.pk, TenantStatus.PURGING, reason=reason, operation_id=operation.id)
+        return None
+
+    async def finish(
+        self, uow: UnitOfWork, operation: Operation, tenant: TenantRef, context: StepContext
+    ) -> dict[str, Any]:
+        await tenants.record_purge(uow, tenant.pk)
+        await tenants.transition(
+            uow, tenant.pk, TenantStatus.PURGED, reason="the service deleted its data", operation_id=operation.id
+        )
+        await uow.emit(TenantPurged(tenant.pk, tenant.tenant_id))
+        return {
+            "purged_at": uow.now().isoformat(),
+            "service_answered": context.results["purge"]["answer"],
+            "verified": context.results["verify"]["answer"],
+        }
+
+    async def give_up(
+        self, uow: UnitOfWork, operation: Operation, tenant: TenantRef, reason: str, *, clean: bool
+    ) -> None:
+        await tenants.note_failure(uow, tenant.pk, reason)
+
+
+_ACTIVATE = _Activate()
+SAGAS: dict[OperationKind, Saga] = {
+    OperationKind.ACTIVATE: _ACTIVATE,
+    OperationKind.REACTIVATE: _ACTIVATE,
+    OperationKind.DEACTIVATE: _Deactivate(),
+    OperationKind.PURGE: _Purge(),
+}

@@ -1,0 +1,1 @@
+"""Subscriptions: who agreed to use which service, on which plan, until when."""

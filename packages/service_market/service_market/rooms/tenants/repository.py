@@ -1,0 +1,67 @@
+"""Every query of the tenant registry. Rows of others are not found: fenced callers see only what is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, select
+
+from service_market.core.paging import PageRequest, Slice, page_of
+from service_market.core.principal import Principal
+from service_market.core.uow import UnitOfWork
+from service_market.rooms.tenants.models import Tenant, TenantTransition
+
+__all__ = ["Tenants"]
+
+
+class Tenants:
+    """Tenants within the fence of the unit's principal."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._session = uow.session
+        self._principal: Principal = uow.principal
+
+    def _fenced(self) -> Select[Tenant]:
+        statement = select(Tenant)
+        if (organization := self._principal.organization_fence) is not None:
+            statement = statement.where(Tenant.organization_id == organization)
+        if (service := self._principal.service_fence) is not None:
+            statement = statement.where(Tenant.service_id == service)
+        return statement
+
+    async def get(self, tenant_id: str, *, lock: bool = False) -> Tenant | None:
+        """Return the tenant of that slug; with ``lock``, nobody else changes it in the meantime."""
+        statement = self._fenced().where(Tenant.tenant_id == tenant_id)
+        return await self._one(statement, lock=lock)
+
+    async def by_pk(self, tenant_pk: UUID, *, lock: bool = False) -> Tenant | None:
+        """Return the tenant of that id; with ``lock``, nobody else changes it in the meantime."""
+        return await self._one(self._fenced().where(Tenant.id == tenant_pk), lock=lock)
+
+    async def _one(self, statement: Select[Tenant], *, lock: bool) -> Tenant | None:
+        if lock:
+            statement = statement.with_for_update().execution_options(populate_existing=True)
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def id_is_taken(self, tenant_id: str) -> bool:
+        """Tell whether the slug was ever given out, to anybody."""
+        found = await self._session.scalars(select(Tenant.id).where(Tenant.tenant_id == tenant_id))
+        return found.first() is not None
+
+    def add(self, row: Tenant | TenantTransition) -> None:
+        """Insert a row."""
+        self._session.add(row)
+
+    async def page(self, request: PageRequest, **equal: Any) -> Slice[Tenant]:
+        """Return a page of tenants; each of ``equal`` that is not None must match."""
+        statement = self._fenced().filter_by(**{name: value for name, value in equal.items() if value is not None})
+        return await page_of(self._session, statement, Tenant.id, request)
+
+    async def transitions(self, tenant: Tenant) -> Sequence[TenantTransition]:
+        """Return the steps of a tenant's life, first to last."""
+        statement = (
+            select(TenantTransition).where(TenantTransition.tenant_pk == tenant.id).order_by(TenantTransition.id)
+        )
+        return (await self._session.scalars(statement)).all()

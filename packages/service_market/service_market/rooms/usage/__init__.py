@@ -1,0 +1,1 @@
+"""Metering: what tenants used, as their services report it."""
