@@ -7,6 +7,8 @@ overridden answers 501 ``not_implemented``. A method says no by raising a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +25,7 @@ from mt_paas.standard_api.models import (
     UsageResponse,
 )
 
-__all__ = ["CallContext", "StandardAPIHandler", "call_context"]
+__all__ = ["CallContext", "StandardAPIHandler", "call_context", "in_call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,16 @@ _current: ContextVar[CallContext | None] = ContextVar("mt_paas_call", default=No
 def call_context() -> CallContext:
     """Return the context of the contract call that is being handled; outside of one, an empty context."""
     return _current.get() or CallContext(request_id="-")
+
+
+@contextmanager
+def in_call(context: CallContext) -> Iterator[None]:
+    """Make ``context`` what :func:`call_context` returns, in this task and in those that it starts."""
+    token = _current.set(context)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 class StandardAPIHandler:

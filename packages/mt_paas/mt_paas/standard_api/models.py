@@ -69,7 +69,11 @@ UtcDatetime = Annotated[
 Email = Annotated[
     str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$"), Field(examples=["admin@hallym.ac.kr"])
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Name = Annotated[
+    str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=200)
+]
+# Shown to people as a link: nothing but a web address may stand here (javascript: would run in the market's page).
+WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00-\x1f\x7f]+$", max_length=2000)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 
 
@@ -153,7 +157,7 @@ class AdminCredentials(ContractModel):
     never written out, stored or logged.
     """
 
-    setup_url: str | None = None
+    setup_url: WebAddress | None = None
     expires_at: UtcDatetime | None = None
     temp_password: Annotated[str | None, Field(exclude=True, repr=False)] = None
 
@@ -163,7 +167,7 @@ class ActivateResponse(ContractModel):
 
     status: Literal["activated"] = "activated"
     tenant_id: TenantId
-    access_url: Annotated[str, Field(examples=["https://hallym.keli.k-university.ai"])]
+    access_url: Annotated[WebAddress, Field(examples=["https://hallym.keli.k-university.ai"])]
     admin_credentials: AdminCredentials | None = None
 
 
@@ -176,7 +180,10 @@ class DeactivateReason(StrEnum):
 
 
 class DeactivateRequest(ContractModel):
-    """The body of ``POST /mt/tenant/{tenant_id}/deactivate``. Without ``deactivate_at`` it is at once."""
+    """The body of ``POST /mt/tenant/{tenant_id}/deactivate``. Without ``deactivate_at`` it is at once.
+
+    ``tenant_id`` is for services whose address for this call does not name the tenant.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"reason": "subscription_expired", "preserve_data": True}]}
@@ -185,6 +192,7 @@ class DeactivateRequest(ContractModel):
     reason: DeactivateReason
     preserve_data: bool
     deactivate_at: UtcDatetime | None = None
+    tenant_id: TenantId | None = None
 
 
 class DeactivateResponse(ContractModel):
