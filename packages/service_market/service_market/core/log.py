@@ -30,8 +30,8 @@ ALLOWED_FIELDS = frozenset(
         "job",
         "kind",
         "level",
-        "logger",
-        "method",
+            "method",
+    "module",
         "operation_id",
         "outcome",
         "pid",
@@ -75,5 +75,5 @@ def configure(level: str = "INFO") -> None:
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return a logger that names its module."""
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(module=name)
     return logger

@@ -22,7 +22,7 @@ class ManifestVersion(Base):
     __table_args__ = (UniqueConstraint("service_pk", "digest"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    service_pk: Mapped[UUID] = mapped_column(ForeignKey("service.id", use_alter=True), index=True)
+    service_pk: Mapped[UUID] = mapped_column(ForeignKey("service.id"), index=True)
     digest: Mapped[str]
     source: Mapped[str]
     document: Mapped[dict[str, Any]]
@@ -41,8 +41,8 @@ class Service(Base):
     state: Mapped[str]
     reason: Mapped[str | None]
     sealed_key: Mapped[bytes]
-    current_id: Mapped[UUID | None] = mapped_column(ForeignKey("manifest_version.id"))
-    proposed_id: Mapped[UUID | None] = mapped_column(ForeignKey("manifest_version.id"))
+    current_id: Mapped[UUID | None] = mapped_column(ForeignKey("manifest_version.id", use_alter=True))
+    proposed_id: Mapped[UUID | None] = mapped_column(ForeignKey("manifest_version.id", use_alter=True))
     created_at: Mapped[datetime]
     verified_at: Mapped[datetime | None]
 

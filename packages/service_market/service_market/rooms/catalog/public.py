@@ -10,7 +10,7 @@ from mt_paas.standard_api.manifest import Manifest
 from service_market.core.uow import UnitOfWork
 from service_market.rooms.catalog.errors import PlanNotOffered, ServiceNotFound, ServiceNotListed
 from service_market.rooms.catalog.repository import Manifests
-from service_market.rooms.catalog.service import find_service, key_context
+from service_market.rooms.catalog.service import find_service, key_context, stored
 from service_market.rooms.catalog.types import ServiceState
 
 __all__ = ["Offer", "ServiceAccess", "access_to_service", "offer"]
@@ -49,8 +49,8 @@ async def offer(uow: UnitOfWork, service_id: str, plan: str) -> Offer:
     if service.state not in {ServiceState.LISTED, ServiceState.VERIFYING} or service.current is None:
         because = f": {service.reason}" if service.reason else ""
         raise ServiceNotListed(f"The service {service_id} is {service.state}, not listed{because}.")
-    manifest = Manifest.model_validate(service.current.document)
-    if plan not in manifest.plans:
+    manifest = stored(service.current.document)
+    if manifest.plans and plan not in manifest.plans:
         raise PlanNotOffered(f"{service_id} has no plan {plan}; it has {', '.join(manifest.plans)}.")
     return Offer(
         service_id=service_id,
@@ -70,6 +70,6 @@ async def access_to_service(uow: UnitOfWork, service_id: str, manifest_version_i
         raise ServiceNotFound
     return ServiceAccess(
         service_id=service_id,
-        manifest=Manifest.model_validate(version.document),
+        manifest=stored(version.document),
         api_key=uow.box.open(service.sealed_key, context=key_context(service_id)),
     )

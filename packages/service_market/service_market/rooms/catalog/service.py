@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mt_paas.errors import ManifestError, ServiceCallError
 from mt_paas.standard_api.manifest import Manifest
 from mt_paas.standard_api.models import HealthStatus
+from pydantic import ValidationError
 
 from service_market.core.log import get_logger
 from service_market.core.uow import Kernel, UnitOfWork
@@ -16,7 +19,7 @@ from service_market.rooms.catalog.ports import HealthProbe
 from service_market.rooms.catalog.repository import Manifests, Services
 from service_market.rooms.catalog.types import ServiceState
 
-__all__ = ["VERIFY_JOB", "find_service", "key_context", "manifest_in_view", "reverify", "submit", "verify"]
+__all__ = ["VERIFY_JOB", "find_service", "key_context", "manifest_in_view", "reverify", "stored", "submit", "verify"]
 
 VERIFY_JOB = "catalog.verify"
 log = get_logger(__name__)
@@ -31,11 +34,23 @@ def parse(text: str, base_url: str | None) -> Manifest:
     """Return the manifest, at ``base_url`` if one is given. Raises :class:`ManifestInvalid` with every fault."""
     try:
         manifest = Manifest.parse(text)
-        return manifest.at(base_url) if base_url else manifest
     except ManifestError as error:
         faults = [fault.as_dict() for fault in error.faults]
         count = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
         raise ManifestInvalid(f"The manifest has {count}: {error}", details=faults) from None
+    if base_url is None:
+        return manifest
+    document = manifest.model_dump(mode="json")
+    document["endpoints"]["base_url"] = base_url
+    try:
+        return stored(document)
+    except ValidationError as error:
+        raise ManifestInvalid(f"base_url: {error.errors()[0]['msg']}") from None
+
+
+def stored(document: dict[str, Any]) -> Manifest:
+    """Return the manifest of a document that was accepted before."""
+    return Manifest.model_validate(document, strict=False)  # JSON has no enumerations
 
 
 async def submit(uow: UnitOfWork, *, text: str, api_key: str, base_url: str | None) -> Service:
@@ -98,7 +113,7 @@ async def verify(kernel: Kernel, probe: HealthProbe, service_id: str) -> None:
         asked = service.proposed or service.current
         if asked is None:
             return
-        manifest = Manifest.model_validate(asked.document)
+        manifest = stored(asked.document)
     reason = await _what_is_wrong(probe, manifest)
     async with kernel.unit() as uow:
         service = await _locked(uow, service_id)
@@ -149,4 +164,4 @@ def manifest_in_view(service: Service) -> Manifest:
     version = service.current or service.proposed
     if version is None:
         raise ServiceNotFound
-    return Manifest.model_validate(version.document)
+    return stored(version.document)

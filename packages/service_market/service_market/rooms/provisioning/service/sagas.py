@@ -68,7 +68,7 @@ async def _activate(context: StepContext) -> dict[str, Any]:
         answer = await context.driver.activate(context.access, request, idempotency_key=context.key)
     except ServiceRefused as refused:
         if ours and refused.error == "tenant_already_exists":
-            return {"access_url": context.access.manifest.url("user_access", tenant_id=tenant.tenant_id)}
+            return {"access_url": _where_users_go(context)}
         raise
     result: dict[str, Any] = {"access_url": answer.access_url}
     if answer.admin_credentials and answer.admin_credentials.setup_url:
@@ -76,6 +76,13 @@ async def _activate(context: StepContext) -> dict[str, Any]:
         result["sealed_setup_url"] = context.box.seal(credentials.setup_url or "", context=_seal(context)).hex()
         result["setup_expires_at"] = credentials.expires_at.isoformat() if credentials.expires_at else None
     return result
+
+
+def _where_users_go(context: StepContext) -> str:
+    manifest = context.access.manifest
+    if manifest.endpoints.user_access is None:
+        return manifest.endpoints.base_url
+    return manifest.url("user_access", context.tenant.tenant_id)
 
 
 async def _is_there(context: StepContext) -> bool:
