@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import uuid4
 
 from mt_paas.errors import (
     ConfigurationError,
@@ -25,8 +24,7 @@ from mt_paas.errors import (
 )
 
 try:
-    from fastapi import Depends, FastAPI, Request
-    from fastapi.responses import JSONResponse
+    from fastapi import Depends, FastAPI, Request, Response
     from sqlalchemy import MetaData
     from sqlalchemy.ext.asyncio import AsyncSession
 except ModuleNotFoundError as error:
@@ -39,8 +37,8 @@ from mt_paas.core.database.names import fit
 from mt_paas.core.handler import ManagedTenantHandler
 from mt_paas.core.manager import TenantManager
 from mt_paas.core.schemas import Tenant
+from mt_paas.standard_api.answers import call_context_of, problem_response
 from mt_paas.standard_api.manifest import Manifest
-from mt_paas.standard_api.problem import PROBLEM_TYPE, problem
 from mt_paas.standard_api.router import create_standard_router
 from mt_paas.utils.config import Settings
 
@@ -70,6 +68,7 @@ class MultiTenant:
             metadata=metadata,
             secret=settings.secret_key.get_secret_value() if settings.secret_key else None,
             retention=settings.retention,
+            tenant_prefix=settings.tenant_prefix,
             pools=settings.pools,
             clock=clock,
         )
@@ -108,12 +107,14 @@ class MultiTenant:
         return str(server.url(name, driver="psycopg"))
 
 
-async def answer_contract_error(request: Request, error: Exception) -> JSONResponse:
+async def answer_contract_error(request: Request, error: Exception) -> Response:
     """Answer a contract error that a route of the app raised, in the contract's own shape."""
     if not isinstance(error, ContractError):
         raise error
-    body = problem(error, request.headers.get("X-Request-ID") or uuid4().hex)
-    return JSONResponse(body, status_code=error.status, headers=error.headers, media_type=PROBLEM_TYPE)
+    request_id = call_context_of(request).request_id
+    response = problem_response(error, request_id)
+    response.headers["X-Request-ID"] = request_id
+    return response
 
 
 async def current_tenant(request: Request) -> Tenant:
@@ -168,7 +169,7 @@ def setup_multi_tenant(
         return loaded.model_dump(mode="json", exclude_none=True)
 
     app.state.mt_paas = mt
-    app.include_router(create_standard_router(mt.handler, manifest=loaded, api_keys=keys))
+    app.include_router(create_standard_router(mt.handler, manifest=loaded, api_keys=keys, clock=clock))
     app.include_router(create_access_router(mt.handler.links))
     app.add_exception_handler(ContractError, answer_contract_error)
     logging.getLogger("uvicorn.access").addFilter(HideSetupTokens())

@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 
 from mt_paas.core.access import SETUP_PATH, SetupLinks
+from mt_paas.standard_api.answers import ContractRoute
 
 __all__ = ["HideSetupTokens", "create_access_router"]
 
@@ -77,7 +78,7 @@ class AccessKey(BaseModel):
 
 def create_access_router(links: SetupLinks) -> APIRouter:
     """Return the router of ``/access/setup``."""
-    router = APIRouter(tags=["access"])
+    router = APIRouter(tags=["access"], route_class=ContractRoute)
 
     @router.get(SETUP_PATH, response_class=HTMLResponse, summary="The page of a set-up link")
     async def show_page(tenant_id: Annotated[str, Query()], token: Annotated[str, Query()]) -> HTMLResponse:

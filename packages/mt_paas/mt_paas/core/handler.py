@@ -139,7 +139,7 @@ class ManagedTenantHandler(StandardAPIHandler):
             created_at=tenant.created_at,
             users=users,
             storage=StorageFigures(
-                used_gb=await self._storage_gb(tenant_id), limit_gb=tenant.profile.config.get("storage_limit_gb")
+                used_gb=await self._storage_gb(tenant), limit_gb=tenant.profile.config.get("storage_limit_gb")
             ),
         )
 
@@ -152,11 +152,11 @@ class ManagedTenantHandler(StandardAPIHandler):
         if tenant.status_at(self.manager.clock()) in {TenantStatus.ACTIVE, TenantStatus.UPDATING}:
             async with self.manager.open_session(tenant) as session:
                 meters = await self.count_usage(session, period)
-        usage = Usage.model_validate({"storage_gb": await self._storage_gb(tenant_id), **meters})
+        usage = Usage.model_validate({"storage_gb": await self._storage_gb(tenant), **meters})
         return UsageResponse(tenant_id=tenant_id, period=period, usage=usage)
 
-    async def _storage_gb(self, tenant_id: str) -> float:
-        return await self.manager.storage_bytes(tenant_id) / _GIGABYTE
+    async def _storage_gb(self, tenant: Tenant) -> float:
+        return await self.manager.storage_bytes(tenant) / _GIGABYTE
 
     async def _undo(self, operation: TenantOperation, tenant: Tenant, request: DeactivateRequest) -> DeactivateResponse:
         if not tenant.activation:

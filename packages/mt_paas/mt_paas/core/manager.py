@@ -55,7 +55,8 @@ class TenantManager:
 
     ``database_url`` may be a coroutine function: it is called at ``start``, for a server that has to be started first.
     ``metadata`` are the tables that each tenant has. ``secret`` is what passwords and links are derived from; without
-    one it is generated once and kept in the registry. Data of a deactivated tenant are kept for ``retention``.
+    one it is generated once and kept in the registry. Data of a deactivated tenant are kept for ``retention``. Names of
+    databases and roles begin with ``tenant_prefix``: services that share a server need one each.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class TenantManager:
         metadata: MetaData | None = None,
         secret: str | None = None,
         retention: timedelta = timedelta(days=90),
+        tenant_prefix: str = "tnnt_",
         pools: PoolSettings | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -75,6 +77,7 @@ class TenantManager:
         self._metadata = metadata or MetaData()
         self._secret = secret
         self._retention = retention
+        self._tenant_prefix = tenant_prefix
         self._bounds = pools or PoolSettings()
         self._running: tuple[_Parts, ServiceIdentity] | None = None
 
@@ -160,7 +163,7 @@ class TenantManager:
     async def open_session(self, tenant: Tenant) -> AsyncIterator[AsyncSession]:
         """Open a session for a tenant that was looked up just now; as ``get_tenant_session``."""
         tenant.require_open(self.clock())
-        async with self._parts.isolation.session(tenant.tenant_id) as session:
+        async with self._parts.isolation.session(tenant) as session:
             yield session
 
     async def get_tenant(self, tenant_id: str) -> Tenant:
@@ -177,9 +180,9 @@ class TenantManager:
         """Return every step of the tenant's life, oldest first; it outlives the tenant."""
         return await self._parts.registry.history(tenant_id)
 
-    async def storage_bytes(self, tenant_id: str) -> int:
+    async def storage_bytes(self, tenant: Tenant) -> int:
         """Return how many bytes the tenant's data take on disk."""
-        return await self._parts.isolation.storage_bytes(tenant_id)
+        return await self._parts.isolation.storage_bytes(tenant)
 
     async def update_tenant(
         self,
@@ -276,9 +279,7 @@ class TenantManager:
         admin = create_async_engine(
             url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connect_args(url)
         )
-        isolation = DatabasePerTenant(
-            engine, self._metadata, pools=bounds.limit, pool_size=bounds.size, patience=bounds.patience
-        )
+        isolation = DatabasePerTenant(engine, self._metadata, prefix=self._tenant_prefix, bounds=bounds)
         lock = TenantLock(admin, bounds.operations)
         return _Parts(engine, admin, lock, Registry(engine, self.clock), isolation)
 

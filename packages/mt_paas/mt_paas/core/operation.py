@@ -115,7 +115,7 @@ class TenantOperation:
             raise TenantPurged
         resume = tenant.status is TenantStatus.PROVISIONING
         async with self._lifecycle.provisioning(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
-            await self._isolation.create(self._connection, self.tenant_id)
+            await self._isolation.create(self._connection, tenant)
         return await self.get()
 
     async def update(self, profile: Profile, reason: str) -> Tenant:
@@ -161,7 +161,7 @@ class TenantOperation:
             raise IllegalTransition(f"tenant {self.tenant_id}", tenant.status, TenantStatus.CANCELLED)
         if tenant.status is TenantStatus.PROVISIONING:
             await self._registry.transition(self.tenant_id, TenantStatus.FAILED, reason=reason, actor=self._actor)
-        await self._isolation.drop(self._connection, self.tenant_id)
+        await self._isolation.drop(self._connection, tenant)
         await self._registry.transition(self.tenant_id, TenantStatus.CANCELLED, reason=reason, actor=self._actor)
 
     async def settle(self, reason: str = "its time had come") -> Tenant:
@@ -188,11 +188,11 @@ class TenantOperation:
     async def _close(self, tenant: Tenant, reason: str) -> Tenant:
         resume = tenant.status is TenantStatus.DEACTIVATING
         async with self._lifecycle.deactivating(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
-            await self._isolation.shut(self.tenant_id)
+            await self._isolation.shut(tenant)
         return await self.get()
 
     async def _delete(self, tenant: Tenant, reason: str) -> Tenant:
         resume = tenant.status is TenantStatus.PURGING
         async with self._lifecycle.purging(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
-            await self._isolation.drop(self._connection, self.tenant_id)
+            await self._isolation.drop(self._connection, tenant)
         return await self.get()

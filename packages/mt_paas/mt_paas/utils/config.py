@@ -63,6 +63,14 @@ class Settings(BaseSettings):
     setup_link_lifetime: Annotated[
         timedelta, Field(description="How long an administrator's set-up link works (ISO 8601, or seconds).")
     ] = timedelta(days=3)
+    tenant_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9_]{0,20}$",
+            description="What the names of tenants' databases and roles begin with; services that share a PostgreSQL "
+            "server need one each.",
+        ),
+    ] = "tnnt_"
     sweep_interval: Annotated[
         float, Field(gt=0, description="Seconds between two looks for scheduled deactivations and overdue purges.")
     ] = 60.0

@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from mt_paas.core.registry import ServiceIdentity
+from mt_paas.core.schemas import Tenant
 
 __all__ = ["Isolation"]
 
@@ -30,17 +31,17 @@ class Isolation(Protocol):
     def place(self, tenant_id: str) -> str:
         """Return the name of the place where the tenant's data live, or will."""
 
-    async def create(self, connection: AsyncConnection, tenant_id: str) -> None:
+    async def create(self, connection: AsyncConnection, tenant: Tenant) -> None:
         """Make the tenant's place. Raises :class:`~mt_paas.errors.ConfigurationError` if its name is taken."""
 
-    async def drop(self, connection: AsyncConnection, tenant_id: str) -> None:
+    async def drop(self, connection: AsyncConnection, tenant: Tenant) -> None:
         """Delete the tenant's place and all that is in it, and make sure that it is gone."""
 
-    async def shut(self, tenant_id: str) -> None:
+    async def shut(self, tenant: Tenant) -> None:
         """Close this process's connections to the tenant's data; the data stay."""
 
-    def session(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncSession]:
+    def session(self, tenant: Tenant) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session that sees this tenant's data and no other's; commits at the end, rolls back on an error."""
 
-    async def storage_bytes(self, tenant_id: str) -> int:
+    async def storage_bytes(self, tenant: Tenant) -> int:
         """Return how many bytes the tenant's data take."""

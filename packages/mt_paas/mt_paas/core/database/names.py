@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 from uuid import UUID
 
-__all__ = ["TENANT_PREFIX", "fit", "group_name", "quote", "staging_name", "template_name", "tenant_name"]
+__all__ = ["fit", "group_name", "quote", "staging_name", "template_name"]
 
-TENANT_PREFIX = "tnnt_"
 _LIMIT = 63
 _HASH = 12  # hexadecimal digits
 
@@ -22,11 +21,6 @@ def fit(name: str) -> str:
     if len(name) < _LIMIT:
         return name
     return f"{name[: _LIMIT - _HASH - 1]}_{_hash(name)}"
-
-
-def tenant_name(tenant_id: str) -> str:
-    """Return the name of a tenant's database and of its role: ``tnnt_<slug>``."""
-    return fit(TENANT_PREFIX + tenant_id)
 
 
 def group_name(service_id: str, registry_id: UUID) -> str:

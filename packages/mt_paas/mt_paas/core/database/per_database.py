@@ -23,12 +23,14 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from mt_paas.core.database.names import quote, staging_name, tenant_name
+from mt_paas.core.database.names import fit, quote, staging_name
 from mt_paas.core.database.pools import TenantPools
 from mt_paas.core.database.server import database_mark, drop_database, literal, role_mark, run, run_together
 from mt_paas.core.database.template import ensure_template
 from mt_paas.core.registry import ServiceIdentity
+from mt_paas.core.schemas import Tenant
 from mt_paas.errors import ConfigurationError, MtPaasError, ServiceNotReady
+from mt_paas.utils.pool_settings import PoolSettings
 from mt_paas.utils.security import derive_token, scram_sha256
 
 __all__ = ["DatabasePerTenant"]
@@ -39,10 +41,11 @@ class DatabasePerTenant:
 
     name = "DATABASE_PER_TENANT"
 
-    def __init__(self, engine: AsyncEngine, metadata: MetaData, *, pools: int, pool_size: int, patience: float) -> None:
+    def __init__(self, engine: AsyncEngine, metadata: MetaData, *, prefix: str, bounds: PoolSettings) -> None:
         self._engine = engine
+        self._prefix = prefix
         self._metadata = metadata
-        self._pools = TenantPools(self._address, limit=pools, size=pool_size, patience=patience)
+        self._pools = TenantPools(self._address, bounds)
         self._identity: ServiceIdentity | None = None
         self._template = self._group = ""
 
@@ -57,17 +60,17 @@ class DatabasePerTenant:
 
     def place(self, tenant_id: str) -> str:
         """Return the name of the tenant's database, and of its role."""
-        return tenant_name(tenant_id)
+        return fit(self._prefix + tenant_id)
 
-    async def create(self, connection: AsyncConnection, tenant_id: str) -> None:
+    async def create(self, connection: AsyncConnection, tenant: Tenant) -> None:
         """Make the tenant's role and database, or what is missing of them."""
-        await self._create_role(connection, tenant_id)
-        await self._create_database(connection, tenant_id)
+        await self._create_role(connection, tenant)
+        await self._create_database(connection, tenant)
 
-    async def drop(self, connection: AsyncConnection, tenant_id: str) -> None:
+    async def drop(self, connection: AsyncConnection, tenant: Tenant) -> None:
         """Drop the tenant's database with whoever is connected, and its role, and look whether both are gone."""
-        await self._pools.discard(tenant_id)
-        name, mark = self.place(tenant_id), self._mark(tenant_id)
+        await self._pools.discard(tenant)
+        name, mark = tenant.database, self._mark(tenant)
         database, role = await database_mark(connection, name), await role_mark(connection, name)
         if role == mark:  # nobody new comes in, and the service may end the connections that are left
             await run(connection, f"ALTER ROLE {quote(name)} NOLOGIN", f"GRANT {quote(name)} TO CURRENT_USER")
@@ -79,14 +82,14 @@ class DatabasePerTenant:
         if mark in {await database_mark(connection, name), await role_mark(connection, name)}:
             raise MtPaasError(f"the database or role {name} is still there after it was dropped")
 
-    async def shut(self, tenant_id: str) -> None:
+    async def shut(self, tenant: Tenant) -> None:
         """Close the tenant's pool."""
-        await self._pools.discard(tenant_id)
+        await self._pools.discard(tenant)
 
     @asynccontextmanager
-    async def session(self, tenant_id: str) -> AsyncIterator[AsyncSession]:
+    async def session(self, tenant: Tenant) -> AsyncIterator[AsyncSession]:
         """Open a session as the tenant's role; commits at the end, rolls back on an error."""
-        async with self._pools.lease(tenant_id) as engine, AsyncSession(engine, expire_on_commit=False) as session:
+        async with self._pools.lease(tenant) as engine, AsyncSession(engine, expire_on_commit=False) as session:
             try:
                 await session.connection()
             except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
@@ -98,18 +101,18 @@ class DatabasePerTenant:
                 raise
             await session.commit()
 
-    async def storage_bytes(self, tenant_id: str) -> int:
+    async def storage_bytes(self, tenant: Tenant) -> int:
         """Return the size of the tenant's database on disk."""
         async with self._engine.connect() as connection:
-            size = await connection.scalar(select(func.pg_database_size(self.place(tenant_id))))
+            size = await connection.scalar(select(func.pg_database_size(tenant.database)))
         return int(size or 0)
 
-    async def _create_role(self, connection: AsyncConnection, tenant_id: str) -> None:
-        name, mark = self.place(tenant_id), self._mark(tenant_id)
+    async def _create_role(self, connection: AsyncConnection, tenant: Tenant) -> None:
+        name, mark = tenant.database, self._mark(tenant)
         found = await role_mark(connection, name)
         if found not in {None, mark}:
             raise _taken("role", name)
-        login = f"LOGIN PASSWORD {literal(scram_sha256(self._password(tenant_id)))}"
+        login = f"LOGIN PASSWORD {literal(scram_sha256(self._password(tenant)))}"
         if found is not None:
             await run(connection, f"ALTER ROLE {quote(name)} {login}")
             return
@@ -119,8 +122,8 @@ class DatabasePerTenant:
             f"COMMENT ON ROLE {quote(name)} IS {literal(mark)}",
         )
 
-    async def _create_database(self, connection: AsyncConnection, tenant_id: str) -> None:
-        name, mark = self.place(tenant_id), self._mark(tenant_id)
+    async def _create_database(self, connection: AsyncConnection, tenant: Tenant) -> None:
+        name, mark = tenant.database, self._mark(tenant)
         found = await database_mark(connection, name)
         if found == mark:
             return
@@ -143,20 +146,20 @@ class DatabasePerTenant:
             raise ServiceNotReady
         return self._identity
 
-    def _mark(self, tenant_id: str) -> str:
-        return f"mt_paas tenant {tenant_id} of registry {self._started.registry_id}"
+    def _mark(self, tenant: Tenant) -> str:
+        return f"mt_paas tenant {tenant.tenant_id} of registry {self._started.registry_id}"
 
-    def _password(self, tenant_id: str) -> str:
+    def _password(self, tenant: Tenant) -> str:
         identity = self._started
-        return derive_token(identity.secret, "role", str(identity.registry_id), tenant_id)
+        return derive_token(identity.secret, "role", str(identity.registry_id), tenant.tenant_id)
 
-    def _address(self, tenant_id: str) -> URL:
-        name = self.place(tenant_id)
-        return self._engine.url.set(username=name, password=self._password(tenant_id), database=name)
+    def _address(self, tenant: Tenant) -> URL:
+        name = tenant.database
+        return self._engine.url.set(username=name, password=self._password(tenant), database=name)
 
 
 def _taken(kind: str, name: str) -> ConfigurationError:
     return ConfigurationError(
         f"the {kind} {name} exists on this server and was not made by this registry: it is never adopted. "
-        f"Rename or drop it, or give this service a PostgreSQL server of its own"
+        "Rename or drop it, or give this service's tenants another prefix (MT_TENANT_PREFIX)"
     )

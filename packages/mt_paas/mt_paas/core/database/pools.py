@@ -16,7 +16,9 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mt_paas.core.database.server import connect_args
+from mt_paas.core.schemas import Tenant
 from mt_paas.errors import ServiceNotReady
+from mt_paas.utils.pool_settings import PoolSettings
 
 __all__ = ["TenantPools"]
 
@@ -29,11 +31,11 @@ class _Pool:
 
 
 class TenantPools:
-    """Engines by tenant: at most ``limit`` of them, each with at most ``size`` connections."""
+    """Engines by tenant, within ``bounds``; ``address`` tells where a tenant's database is, and as whom to connect."""
 
-    def __init__(self, address: Callable[[str], URL], *, limit: int, size: int, patience: float) -> None:
+    def __init__(self, address: Callable[[Tenant], URL], bounds: PoolSettings) -> None:
         self._address = address
-        self._limit, self._size, self._patience = limit, size, patience
+        self._bounds = bounds
         self._pools: OrderedDict[str, _Pool] = OrderedDict()
         self._opening = asyncio.Lock()
         self._released = asyncio.Event()
@@ -42,14 +44,14 @@ class TenantPools:
         return len(self._pools)
 
     @asynccontextmanager
-    async def lease(self, tenant_id: str) -> AsyncIterator[AsyncEngine]:
+    async def lease(self, tenant: Tenant) -> AsyncIterator[AsyncEngine]:
         """Lend the tenant's engine: while it is lent, it is not closed.
 
         Raises :class:`~mt_paas.errors.ServiceNotReady` when all pools are in use for longer than ``patience`` seconds.
         """
-        pool = self._pools.get(tenant_id) or await self._open(tenant_id)
+        pool = self._pools.get(tenant.tenant_id) or await self._open(tenant)
         pool.leases += 1
-        self._pools.move_to_end(tenant_id)
+        self._pools.move_to_end(tenant.tenant_id)
         try:
             yield pool.engine
         finally:
@@ -59,8 +61,16 @@ class TenantPools:
                 if pool.discarded:
                     await pool.engine.dispose()
 
-    async def discard(self, tenant_id: str) -> None:
+    async def discard(self, tenant: Tenant) -> None:
         """Close the tenant's pool: now, or when the last session that uses it ends."""
+        await self._discard(tenant.tenant_id)
+
+    async def close(self) -> None:
+        """Close all pools."""
+        for tenant_id in list(self._pools):
+            await self._discard(tenant_id)
+
+    async def _discard(self, tenant_id: str) -> None:
         pool = self._pools.pop(tenant_id, None)
         if pool is None:
             return
@@ -68,30 +78,25 @@ class TenantPools:
         if not pool.leases:
             await pool.engine.dispose()
 
-    async def close(self) -> None:
-        """Close all pools."""
-        for tenant_id in list(self._pools):
-            await self.discard(tenant_id)
-
-    async def _open(self, tenant_id: str) -> _Pool:
+    async def _open(self, tenant: Tenant) -> _Pool:
         try:
-            async with asyncio.timeout(self._patience), self._opening:
-                while tenant_id not in self._pools and len(self._pools) >= self._limit:
+            async with asyncio.timeout(self._bounds.patience), self._opening:
+                while tenant.tenant_id not in self._pools and len(self._pools) >= self._bounds.limit:
                     await self._close_one()
         except TimeoutError as error:
             raise ServiceNotReady("All database connections are in use; try again shortly.") from error
-        pool = self._pools.get(tenant_id)
+        pool = self._pools.get(tenant.tenant_id)
         if pool is None:
-            url = self._address(tenant_id)
+            url = self._address(tenant)
             engine = create_async_engine(
                 url,
-                pool_size=self._size,
+                pool_size=self._bounds.size,
                 max_overflow=0,
-                pool_timeout=self._patience,
+                pool_timeout=self._bounds.patience,
                 pool_pre_ping=True,
                 connect_args=connect_args(url),
             )
-            pool = self._pools[tenant_id] = _Pool(engine)
+            pool = self._pools[tenant.tenant_id] = _Pool(engine)
         return pool
 
     async def _close_one(self) -> None:

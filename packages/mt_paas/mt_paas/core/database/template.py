@@ -35,7 +35,7 @@ _RECIPE = "1"  # counts up when this module makes templates in another way
 
 def fingerprint(metadata: MetaData) -> str:
     """Return a hash of the tables and indexes in ``metadata``, as PostgreSQL would be told to make them."""
-    dialect = PGDialect()  # type: ignore[no-untyped-call] - SQLAlchemy leaves its constructor without annotations
+    dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its constructor unannotated
     digest = hashlib.sha256(_RECIPE.encode())
     for table in metadata.sorted_tables:
         digest.update(str(CreateTable(table).compile(dialect=dialect)).encode())
