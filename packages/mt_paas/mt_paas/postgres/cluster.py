@@ -62,6 +62,7 @@ def password(file: Path, *, data: Path) -> str:
         target.flush()
         os.fsync(target.fileno())
     partial.replace(file)
+    _sync(file.parent)
     return fresh
 
 
@@ -102,6 +103,7 @@ def initialise(placement: Placement, binaries: Path, superuser_password: str, *,
             said = "\n".join(answer.stdout.decode(errors="replace").strip().splitlines()[-10:])
             raise DatabaseUnavailable(f"a new database could not be made in {folder}; initdb said:\n{said}")
         (staging / "data").rename(placement.data)
+        _sync(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -113,6 +115,15 @@ def command(placement: Placement, binaries: Path, *, port: int, socket: Path, fa
     for name, value in settings.items():
         line += ["-c", f"{name}={value}"]
     return line
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in ``folder`` outlive a crash of the machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _locale() -> str:

@@ -34,7 +34,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, NamedTuple, Self
 
-from mt_paas.errors import ConfigurationError, DatabaseUnavailable
+from mt_paas.errors import ConfigurationError, DatabaseUnavailable, MtPaasError
 from mt_paas.postgres import cluster, supervisor
 from mt_paas.postgres.binaries import find_binaries
 from mt_paas.postgres.placement import Placement, place
@@ -42,7 +42,7 @@ from mt_paas.postgres.server import PostgresServer
 
 __all__ = ["EmbeddedPostgres"]
 
-_POLL = 0.05  # seconds
+_POLL = 0.02  # seconds
 _PROGRESS = 5.0  # seconds between two lines of log while waiting
 _STOP_TIMEOUT = 60.0  # seconds
 _LOG_LIMIT = 10_000_000  # bytes
@@ -80,6 +80,7 @@ class EmbeddedPostgres(PostgresServer):
         self._users: IO[bytes] | None = None
         self._run: _Run | None = None
         self._password = ""
+        self._process = 0
         self._abandoned = threading.Event()
 
     def __repr__(self) -> str:
@@ -124,6 +125,7 @@ class EmbeddedPostgres(PostgresServer):
                 f"({self.home}) must be yours, writable and with 100 MB free: choose another, or set DATABASE_URL"
             ) from error
         self._users = users
+        self._process = os.getpid()
         return self
 
     def stop(self, *, timeout: float = _STOP_TIMEOUT) -> None:
@@ -135,18 +137,18 @@ class EmbeddedPostgres(PostgresServer):
             return
         with self._users as users:
             self._users = self._run = None
+            if self._process != os.getpid():
+                return  # a forked copy: to close it is right, but its lock is the parent's
             if _try_lock(users, fcntl.LOCK_EX):
                 # The last one. While this lock is held no other process can come to rely on the server.
-                if run := self._read_run():
+                run = self._read_run()
+                if run is not None and not self._is_stopped():
                     with suppress(ProcessLookupError):
                         os.kill(run.supervisor, signal.SIGTERM)
             elif _try_lock(users, fcntl.LOCK_SH):
                 return  # others go on using it
             deadline = time.monotonic() + timeout
-            while time.monotonic() < deadline:
-                with self._open("server.lock") as server_lock:
-                    if _try_lock(server_lock, fcntl.LOCK_EX):
-                        return
+            while time.monotonic() < deadline and not self._is_stopped():
                 time.sleep(_POLL)
 
     async def __aenter__(self) -> Self:
@@ -155,7 +157,9 @@ class EmbeddedPostgres(PostgresServer):
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
             self._abandoned.set()
-            await asyncio.wait([starting])
+            with suppress(MtPaasError):
+                await starting
+            self._abandoned.clear()
             self.stop(timeout=0)
             raise
 
@@ -167,6 +171,14 @@ class EmbeddedPostgres(PostgresServer):
 
     def _open(self, name: str) -> IO[bytes]:
         return os.fdopen(os.open(self.home / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+
+    def _is_stopped(self) -> bool:
+        """Return whether no process of the server is left; a folder that was removed has none."""
+        try:
+            with self._open("server.lock") as server_lock:
+                return _try_lock(server_lock, fcntl.LOCK_EX)
+        except FileNotFoundError:
+            return True
 
     def _join_or_launch(self, users: IO[bytes]) -> _Run:
         since = time.monotonic()
@@ -270,7 +282,7 @@ class EmbeddedPostgres(PostgresServer):
     def _read_run(self) -> _Run | None:
         try:
             return _Run(**json.loads((self.home / "run.json").read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, TypeError):  # not there, or half there after a crash of the machine
             return None
 
     def _log_tail(self, start: int, *, lines: int) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from mt_paas.errors import ConfigurationError, DatabaseUnavailable, MissingExtraError
 from mt_paas.postgres.binaries import MINIMUM_MAJOR
@@ -50,12 +51,10 @@ class PostgresServer(ABC):
 
         ``driver="psycopg"`` gives SQLAlchemy's form, ``postgresql+psycopg://``. The URL holds the password.
         """
-        parts = urlsplit(self._base_url)
+        authority, path, query = _split(self._base_url)
         if database is not None:
-            parts = parts._replace(path="/" + quote(database, safe=""))
-        # Not geturl(): it drops the empty authority of postgresql:///name?host=/run/postgresql.
-        query = f"?{parts.query}" if parts.query else ""
-        return f"postgresql{'+' + driver if driver else ''}://{parts.netloc}{parts.path}{query}"
+            path = "/" + quote(database, safe="")
+        return f"postgresql{'+' + driver if driver else ''}://{authority}{path}{query}"
 
     def create_database(self, name: str, *, template: str | None = None) -> None:
         """Create the database ``name``, as a copy of ``template`` (which nobody may be connected to) if given.
@@ -159,11 +158,23 @@ def resolve(home: Path, database_url: str | None = None) -> PostgresServer:
 
     Raises ConfigurationError or DatabaseUnavailable, which say what to do.
     """
+    if url := database_url or os.environ.get("DATABASE_URL"):
+        return ExternalPostgres(url).start()
+    if sys.platform == "win32":
+        raise ConfigurationError("Windows has no embedded PostgreSQL: set DATABASE_URL, or use WSL")
     from mt_paas.postgres.embedded import EmbeddedPostgres
 
-    url = database_url or os.environ.get("DATABASE_URL")
-    server: PostgresServer = ExternalPostgres(url) if url else EmbeddedPostgres(home)
-    return server.start()
+    return EmbeddedPostgres(home).start()
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Return ``authority``, ``/path`` and ``?query``, as libpq divides them: a password may hold a # or a ?."""
+    head = url.partition("://")[2]
+    start = head.rfind("@") + 1
+    ends = [position for mark in "/?" if (position := head.find(mark, start)) >= 0]
+    end = min(ends, default=len(head))
+    path, mark, query = head[end:].partition("?")
+    return head[:end], path, mark + query
 
 
 def _connect(url: str) -> psycopg.Connection:
@@ -174,10 +185,7 @@ def _connect(url: str) -> psycopg.Connection:
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT)
     except psycopg.OperationalError as error:
-        parts = urlsplit(url)
-        raise DatabaseUnavailable(
-            f"the PostgreSQL at {parts.hostname or 'the local socket'} can not be connected to: {error}"
-        ) from error
+        raise DatabaseUnavailable(f"the database can not be connected to: {error}") from error
     except psycopg.ProgrammingError:
         # Its text, and the traceback, may quote the password.
         raise ConfigurationError(

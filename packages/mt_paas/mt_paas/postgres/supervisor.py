@@ -33,6 +33,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+_FAST_SHUTDOWN = signal.SIGINT  # to a postmaster: end every session, then stop
 _PR_SET_PDEATHSIG = 1
 _STARTING_POLL = 0.02  # seconds
 _USERS_POLL = 1.0  # seconds: a server outlives its last user by up to this
@@ -70,6 +71,7 @@ class Supervisor:
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, self._note)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the starter may have blocked some
 
     def run(self) -> int:
         """Run the server until it is no longer wanted; return an exit code."""
@@ -90,7 +92,8 @@ class Supervisor:
     def _serve(self) -> bool:
         """Run one postmaster to its end; return whether it became ready."""
         ready = asked = False
-        with self._spawn() as child:
+        child = self._spawn()
+        try:
             while child.poll() is None:
                 if not ready and self._is_ready(child.pid):
                     ready = True
@@ -98,8 +101,12 @@ class Supervisor:
                 self._stopping = self._stopping or self._is_unused()
                 if self._stopping and not asked:
                     asked = True
-                    child.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+                    child.send_signal(_FAST_SHUTDOWN)
                 self._wait(_USERS_POLL if ready else _STARTING_POLL)
+        finally:
+            if child.returncode is None:  # this program is at fault, or the disk is full
+                child.send_signal(_FAST_SHUTDOWN)
+                child.wait()
         return ready
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -176,7 +183,7 @@ def _death_signal() -> Callable[[], None] | None:
     parent = os.getpid()
 
     def stop_with_parent() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+        prctl(_PR_SET_PDEATHSIG, _FAST_SHUTDOWN)
         if os.getppid() != parent:
             os._exit(1)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mt_paas.postgres import EmbeddedPostgres, ExternalPostgres, PostgresServer
+from mt_paas.postgres import ExternalPostgres, PostgresServer
 
 __all__ = ["fresh_database", "postgres_server"]
 
@@ -24,8 +24,7 @@ __all__ = ["fresh_database", "postgres_server"]
 def postgres_server() -> Iterator[PostgresServer]:
     """Return the PostgreSQL server of this test run, started."""
     url = os.environ.get("MT_TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
-    server: PostgresServer = ExternalPostgres(url) if url else EmbeddedPostgres(_own_folder(), fast=True)
-    with server:
+    with ExternalPostgres(url) if url else _embedded() as server:
         yield server
 
 
@@ -40,9 +39,10 @@ def fresh_database(postgres_server: PostgresServer) -> Iterator[str]:
         postgres_server.drop_database(name)
 
 
-def _own_folder() -> Path:
-    """Return this user's folder for the server; its name is known to all, so it may have been laid by another."""
+def _embedded() -> PostgresServer:
+    from mt_paas.postgres import EmbeddedPostgres  # here: it can not be imported on Windows
+
     home = Path(tempfile.gettempdir()) / f"mt-paas-test-{os.geteuid()}"
-    if os.path.lexists(home) and home.lstat().st_uid != os.geteuid():
+    if os.path.lexists(home) and home.lstat().st_uid != os.geteuid():  # everybody can guess the name
         raise pytest.UsageError(f"{home} belongs to another user: remove it, or set MT_TEST_DATABASE_URL")
-    return home
+    return EmbeddedPostgres(home, fast=True)
