@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from service_market.core.errors import Conflict, Gone, NotFound
 
-__all__ = ["DataNotPreserved", "OperationInProgress", "OperationNotFound", "ReactivationDeadlinePassed"]
+__all__ = [
+    "DataNotPreserved",
+    "OperationInProgress",
+    "OperationNotFound",
+    "ReactivationDeadlinePassed",
+    "TenantInWrongState",
+]
 
 
 class OperationNotFound(NotFound):
@@ -29,3 +35,9 @@ class DataNotPreserved(Gone):
     """The tenant was deactivated without keeping its data, so it can not be brought back."""
 
     code = "data_not_preserved"
+
+
+class TenantInWrongState(Conflict):
+    """This can not be done to a tenant in its present state."""
+
+    code = "tenant_in_wrong_state"

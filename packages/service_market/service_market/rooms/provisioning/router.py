@@ -19,6 +19,7 @@ from service_market.rooms.provisioning.errors import (
     OperationInProgress,
     OperationNotFound,
     ReactivationDeadlinePassed,
+    TenantInWrongState,
 )
 from service_market.rooms.provisioning.models import Operation
 from service_market.rooms.provisioning.repository import Operations
@@ -55,7 +56,7 @@ _OPERATION: dict[int | str, dict[str, Any]] = {
     operation_id="provisionTenant",
     summary="Provision a pending tenant, or retry one that failed",
     status_code=202,
-    responses=_OPERATION | answers(TenantNotFound, OperationInProgress, SubscriptionNotActive),
+    responses=_OPERATION | answers(TenantNotFound, OperationInProgress, TenantInWrongState, SubscriptionNotActive),
     dependencies=[require("tenants:provision")],
 )
 async def provision_tenant(tenant_id: str, uow: Uow) -> Envelope[OperationOut]:
@@ -68,7 +69,7 @@ async def provision_tenant(tenant_id: str, uow: Uow) -> Envelope[OperationOut]:
     operation_id="deactivateTenant",
     summary="Deactivate a tenant, keeping its data",
     status_code=202,
-    responses=_OPERATION | answers(TenantNotFound, OperationInProgress),
+    responses=_OPERATION | answers(TenantNotFound, OperationInProgress, TenantInWrongState),
     dependencies=[require("tenants:write")],
 )
 async def deactivate_tenant(tenant_id: str, asked: DeactivateTenant, uow: Uow) -> Envelope[OperationOut]:
@@ -82,7 +83,14 @@ async def deactivate_tenant(tenant_id: str, asked: DeactivateTenant, uow: Uow) -
     summary="Bring a deactivated tenant back with its data",
     status_code=202,
     responses=_OPERATION
-    | answers(TenantNotFound, OperationInProgress, SubscriptionNotActive, ReactivationDeadlinePassed, DataNotPreserved),
+    | answers(
+        TenantNotFound,
+        OperationInProgress,
+        TenantInWrongState,
+        SubscriptionNotActive,
+        ReactivationDeadlinePassed,
+        DataNotPreserved,
+    ),
     dependencies=[require("tenants:write")],
 )
 async def reactivate_tenant(tenant_id: str, asked: ReactivateTenant, uow: Uow) -> Envelope[OperationOut]:
@@ -95,7 +103,7 @@ async def reactivate_tenant(tenant_id: str, asked: ReactivateTenant, uow: Uow) -
     operation_id="purgeTenant",
     summary="Delete a deactivated tenant's data for ever",
     status_code=202,
-    responses=_OPERATION | answers(TenantNotFound, OperationInProgress),
+    responses=_OPERATION | answers(TenantNotFound, OperationInProgress, TenantInWrongState),
     dependencies=[require("tenants:purge")],
 )
 async def purge_tenant(tenant_id: str, uow: Uow) -> Envelope[OperationOut]:

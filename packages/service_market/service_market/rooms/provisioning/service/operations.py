@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from mt_paas.errors import IllegalTransition
 from mt_paas.standard_api.models import DeactivateReason
 
 from service_market.core.ids import new_id
@@ -17,6 +16,7 @@ from service_market.rooms.provisioning.errors import (
     OperationInProgress,
     OperationNotFound,
     ReactivationDeadlinePassed,
+    TenantInWrongState,
 )
 from service_market.rooms.provisioning.models import Operation
 from service_market.rooms.provisioning.repository import Operations
@@ -71,22 +71,25 @@ async def _idle(uow: UnitOfWork, tenant_id: str) -> TenantRef:
     return tenant
 
 
-def _must_be(tenant: TenantRef, wanted: TenantStatus, *allowed: TenantStatus) -> None:
+def _must_be(tenant: TenantRef, *allowed: TenantStatus) -> None:
     if tenant.state not in allowed:
-        raise IllegalTransition(f"tenant {tenant.tenant_id}", tenant.state, wanted, [f"({', '.join(allowed)} only)"])
+        raise TenantInWrongState(
+            f"{tenant.tenant_id} is {tenant.state}; this takes a tenant that is {' or '.join(allowed)}.",
+            details={"state": tenant.state, "allowed": list(allowed)},
+        )
 
 
 async def provision(uow: UnitOfWork, tenant_id: str) -> UUID:
     """Activate a tenant that is pending or whose activation failed; while that is under way, return the same operation.
 
-    Raises ``TenantNotFound``, :class:`OperationInProgress`, ``SubscriptionNotActive`` and ``IllegalTransition``.
+    Raises ``TenantNotFound``, :class:`OperationInProgress`, ``SubscriptionNotActive`` and :class:`TenantInWrongState`.
     """
     tenant = await tenants.lock_tenant(uow, tenant_id)
     running = await Operations(uow).open_of_tenant(tenant.pk)
     if running is not None and running.kind in {OperationKind.ACTIVATE, OperationKind.REACTIVATE}:
         return running.id
     tenant = await _idle(uow, tenant_id)
-    _must_be(tenant, TenantStatus.PROVISIONING, TenantStatus.PENDING, TenantStatus.FAILED)
+    _must_be(tenant, TenantStatus.PENDING, TenantStatus.FAILED)
     await _subscribed(uow, tenant)
     return await start(uow, OperationKind.ACTIVATE, tenant)
 
@@ -99,10 +102,10 @@ async def _subscribed(uow: UnitOfWork, tenant: TenantRef) -> None:
 async def deactivate(uow: UnitOfWork, tenant_id: str, reason: DeactivateReason) -> UUID:
     """Close the tenant, and keep its data until the reactivation deadline.
 
-    Raises ``TenantNotFound``, :class:`OperationInProgress` and ``IllegalTransition``.
+    Raises ``TenantNotFound``, :class:`OperationInProgress` and :class:`TenantInWrongState`.
     """
     tenant = await _idle(uow, tenant_id)
-    _must_be(tenant, TenantStatus.DEACTIVATING, TenantStatus.ACTIVE, TenantStatus.SUSPENDED, TenantStatus.DEACTIVATING)
+    _must_be(tenant, TenantStatus.ACTIVE, TenantStatus.SUSPENDED, TenantStatus.DEACTIVATING)
     return await start(uow, OperationKind.DEACTIVATE, tenant, reason=reason)
 
 
@@ -110,10 +113,10 @@ async def reactivate(uow: UnitOfWork, tenant_id: str, *, renew_months: int | Non
     """Bring a deactivated tenant back with its data; with ``renew_months``, renew its ended subscription first.
 
     Raises ``TenantNotFound``, :class:`OperationInProgress`, :class:`DataNotPreserved`,
-    :class:`ReactivationDeadlinePassed`, ``SubscriptionNotActive`` and ``IllegalTransition``.
+    :class:`ReactivationDeadlinePassed`, ``SubscriptionNotActive`` and :class:`TenantInWrongState`.
     """
     tenant = await _idle(uow, tenant_id)
-    _must_be(tenant, TenantStatus.PROVISIONING, TenantStatus.DEACTIVATED)
+    _must_be(tenant, TenantStatus.DEACTIVATED)
     if not tenant.data_preserved:
         raise DataNotPreserved
     if tenant.reactivation_deadline is not None and tenant.reactivation_deadline <= uow.now():
@@ -131,10 +134,10 @@ async def reactivate(uow: UnitOfWork, tenant_id: str, *, renew_months: int | Non
 async def purge(uow: UnitOfWork, tenant_id: str) -> UUID:
     """Delete a deactivated tenant's data at its service, for ever.
 
-    Raises ``TenantNotFound``, :class:`OperationInProgress` and ``IllegalTransition``.
+    Raises ``TenantNotFound``, :class:`OperationInProgress` and :class:`TenantInWrongState`.
     """
     tenant = await _idle(uow, tenant_id)
-    _must_be(tenant, TenantStatus.PURGING, TenantStatus.DEACTIVATED, TenantStatus.PURGING)
+    _must_be(tenant, TenantStatus.DEACTIVATED, TenantStatus.PURGING)
     return await start(uow, OperationKind.PURGE, tenant)
 
 

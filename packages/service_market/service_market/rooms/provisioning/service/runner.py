@@ -124,7 +124,7 @@ class Runner:
             if wait:
                 await enqueue(uow, operation_id, tenant.pk, delay=timedelta(seconds=wait))
                 return None
-            saga, owner = SAGAS[OperationKind(operation.kind)], uuid4()
+            saga, owner, attempt = SAGAS[OperationKind(operation.kind)], uuid4(), operation.attempt + 1
             before = state = OperationState(operation.state)
             if before is OperationState.PENDING:
                 nothing_to_do = await saga.begin(uow, operation, tenant)
@@ -149,7 +149,7 @@ class Runner:
             )
             return _Run(
                 owner=owner,
-                attempt=operation.attempt + 1,
+                attempt=attempt,
                 state=state,
                 saga=saga,
                 context=context,
