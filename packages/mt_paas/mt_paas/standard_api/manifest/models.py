@@ -75,8 +75,8 @@ _Cpu = Annotated[
         ignore_case=True,
     ),
 ]
-_Call = Annotated[str, Rule(partial(endpoint_path, tenant="possible"))]
-_TenantQuery = Annotated[str, Rule(partial(endpoint_path, tenant="needed"))]
+_Call = Annotated[str, Rule(partial(endpoint_path, tenant="possible"), {"pattern": "^/"})]
+_TenantQuery = Annotated[str, Rule(partial(endpoint_path, tenant="needed"), {"pattern": r"^/.*\{tenant_id\}"})]
 
 
 class AuthType(StrEnum):
@@ -122,10 +122,10 @@ class Endpoints(ContractModel):
     POSTs have: ``tenant_status`` and ``usage_report`` need it. Only ``user_access`` may be an absolute address.
     """
 
-    base_url: Annotated[str, Rule(base_address)] = Field(
+    base_url: Annotated[str, Rule(base_address, {"format": "uri"})] = Field(
         description="the address that every path is appended to", examples=["https://keli.k-university.ai"]
     )
-    health: Annotated[str, Rule(partial(endpoint_path, tenant="refused"))] = Field(
+    health: Annotated[str, Rule(partial(endpoint_path, tenant="refused"), {"pattern": "^/[^{}]*$"})] = Field(
         description="the path of the health check", examples=["/mt/health"]
     )
     tenant_activate: _Call = Field(
@@ -172,7 +172,7 @@ class Isolation(ContractModel):
 
     supported: Annotated[
         list[Annotated[IsolationLevel, Field(strict=False)]], Field(min_length=1), AfterValidator(each_once)
-    ] = Field(description="the kinds of isolation that the service offers")
+    ] = Field(description="the kinds of isolation that the service offers", json_schema_extra={"uniqueItems": True})
     default: Annotated[IsolationLevel, Field(strict=False)] = Field(description="the kind that a new tenant gets")
 
     @field_validator("default")
@@ -181,7 +181,9 @@ class Isolation(ContractModel):
         supported = info.data.get("supported")
         if supported is not None and default not in supported:
             finding = Finding(
-                f"{default.value} is not supported", "one of " + ", ".join(supported), "add it to `isolation.supported`"
+                f"{quoted(default)} is not supported",
+                "one of " + ", ".join(map(quoted, supported)),
+                "add it to `isolation.supported`",
             )
             raise refusal([finding])
         return default
@@ -256,7 +258,7 @@ class Manifest(ContractModel):
         return template if not template.startswith("/") else self.endpoints.base_url.rstrip("/") + template
 
     def _template(self, endpoint: str) -> str:
-        templates = self.endpoints.model_dump(exclude={"base_url"}, exclude_none=True)
-        if endpoint not in templates:
+        template: str | None = None if endpoint == "base_url" else dict(self.endpoints).get(endpoint)
+        if template is None:
             raise NotImplementedByService(f"The manifest of {self.service.id} names no endpoint {endpoint}.")
-        return str(templates[endpoint])
+        return template

@@ -50,7 +50,7 @@ _HINTS = {  # a part of the parser's message: what to do
     r"'\t'": "indent with spaces, not with tabs",
     "mapping values are not allowed": 'check the indentation, and put a text that contains ": " in quotes',
     "could not find expected ':'": "a key is followed by a colon and a space",
-    "expected <block end>": "check the indentation: the keys of a mapping begin in one column",
+    "expected <block end>": "check that the keys of a mapping begin in one column, and that every quote is closed",
     "cannot start any token": "put the text in quotes",
     "expected ',' or": "close the bracket",
     "unexpected end of stream": "close the quote",
@@ -79,9 +79,11 @@ def read(text: str | bytes) -> tuple[Mapping | None, list[ManifestFault]]:
 class _Unreadable(Exception):
     """Reading can not go on."""
 
-    def __init__(self, place: Place, message: str, expected: str = "", suggestion: str = "") -> None:
+    def __init__(
+        self, place: Place, message: str, expected: str = "", suggestion: str = "", *, path: Path = ()
+    ) -> None:
         super().__init__(message)
-        self.fault = ManifestFault("", *place, message, expected, suggestion)
+        self.fault = ManifestFault(path_text(path), *place, message, expected, suggestion)
 
 
 def _checked_text(text: str | bytes) -> str:
@@ -168,7 +170,7 @@ class _Reader:
 
     def _node_of(self, event: Event, path: Path) -> Node:
         if isinstance(event, AliasEvent):
-            return self._aliased(event.anchor)
+            return self._aliased(event.anchor, path)
         assert isinstance(event, ScalarEvent | CollectionStartEvent)  # noqa: S101 - the parser's grammar
         if len(path) > _MAX_DEPTH:
             raise _Unreadable(self.place, "is nested too deeply", f"at most {_MAX_DEPTH} levels")
@@ -187,9 +189,10 @@ class _Reader:
             self._anchors[event.anchor] = node, self._values - before
         return node
 
-    def _aliased(self, anchor: str) -> Node:
+    def _aliased(self, anchor: str, path: Path) -> Node:
         if anchor not in self._anchors:
-            raise _Unreadable(self.place, f"has an alias without its anchor: {quoted('*' + anchor)}", "a value")
+            message = f"is an alias without an anchor before it: {quoted('*' + anchor)}"
+            raise _Unreadable(self.place, message, "a value", 'put a text that begins with "*" in quotes', path=path)
         node, values = self._anchors[anchor]
         self._count(values)
         return deepcopy(node)  # nothing is shared: the report corrects slips in place
@@ -209,7 +212,11 @@ class _Reader:
         while not isinstance(event := self._next(), MappingEndEvent):
             place = self.place
             key = self._key(self._node_of(event, path), place, path)
-            value = self._node((*path, key))
+            value = self._node((*path, key or "?"))
+            if isinstance(value, Scalar) and not value.text and value.value is None:
+                value.place = place  # the parser has no better place for what is not there
+            if key is None:
+                continue
             if key not in mapping.items:
                 mapping.items[key], mapping.keys[key] = value, place
                 continue
@@ -223,15 +230,14 @@ class _Reader:
             )
         return mapping
 
-    def _key(self, node: Node, place: Place, path: Path) -> str:
-        if not isinstance(node, Scalar):
+    def _key(self, node: Node, place: Place, path: Path) -> str | None:
+        if not isinstance(node, Scalar) or not node.text:
             self._fault(place, path, f"has a key that is {kind(node)}", "a word as the key")
-            return "?"
-        if node.text == "<<":
-            self._fault(place, (*path, "<<"), "is a merge key, which YAML 1.2 does not have", "", "write the keys out")
-        if not node.text:
-            self._fault(place, path, "has an empty key", "a word as the key")
-        return node.text
+        elif node.text == "<<":
+            self._fault(place, path, "has a merge key, which YAML 1.2 does not have", "", "write the keys out")
+        else:
+            return node.text
+        return None
 
 
 def _resolved(text: str) -> str | int | float | bool | None:

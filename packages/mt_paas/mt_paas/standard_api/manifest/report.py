@@ -207,8 +207,8 @@ def _unknown_word(node: Node, known: list[str]) -> Finding:
 
 def _rewritten(node: Node, error: str) -> str:
     """Return how a single value would be written as what was expected, where that is likely what is meant."""
-    if not isinstance(node, Scalar) or node.value is None:
+    if not isinstance(node, Scalar):
         return ""
-    if error == "string_type":
-        return f"put it in quotes: {quoted(node.text)}"
-    return f"write it as a list: [{quoted(node.text)}]" if error == "list_type" else ""
+    if error == "list_type":
+        return "write []" if node.value is None else f"write it as a list: [{quoted(node.text)}]"
+    return f"put it in quotes: {quoted(node.text)}" if error == "string_type" and node.value is not None else ""

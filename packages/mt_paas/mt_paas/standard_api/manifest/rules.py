@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from ipaddress import IPv6Address
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -101,7 +102,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     if len(word) > _SHOWN:
         return None
     plain = {_letters(name): name for name in known}
-    found = get_close_matches(_letters(word), plain, n=1, cutoff=0.75)
+    found = get_close_matches(_letters(word), plain, n=1, cutoff=0.8)
     return plain[found[0]] if found else None
 
 
@@ -181,7 +182,7 @@ def endpoint_path(value: str, *, tenant: Literal["needed", "possible", "refused"
     yield from variables
     yield from _rooted(value)
     if "?" in value or "#" in value:
-        yield Finding("has a query or a fragment", "a path alone", f"write {TENANT_VARIABLE} into the path")
+        yield Finding("has a query or a fragment", "a path alone, which may name the tenant")
     yield from _plain_path(re.split(r"[?#]", _without_variables(value))[0])
     if tenant == "refused" and TENANT_VARIABLE in value:
         yield Finding(f"has {TENANT_VARIABLE}", "a path without it: it is the whole service that is asked")
@@ -200,7 +201,9 @@ def access_address(value: str) -> Iterator[Finding]:
     if _ABSOLUTE.match(filled):
         parts, findings = _address(filled)
         yield from findings
-        path = parts.path if parts else ""
+        if parts is None:
+            return
+        path = parts.path
     else:
         yield from _rooted(value)
         path = re.split(r"[?#]", filled)[0]
@@ -241,15 +244,19 @@ def _plain_path(path: str) -> Iterator[Finding]:
 
 def _address(value: str) -> tuple[SplitResult | None, list[Finding]]:
     """Split an absolute address; return it (``None`` when it can not be judged further) and what is wrong with it."""
-    example = "http:// or https:// and a host"
+    example = 'an address such as "https://tutor.example.org" or "http://10.0.0.5:8000"'
+    if any(c.isspace() or not c.isprintable() for c in value):  # urlsplit would silently drop some of them
+        return None, [Finding("has a space or a control character", example, "remove it")]
     try:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return None, [Finding("is not an address", example)]
     if parts.scheme not in {"http", "https"}:
-        guess = f"did you mean {quoted('https://' + value)}?" if "://" not in value else ""
-        return None, [Finding("is not an http or https address", example, guess)]
+        guess = f"https://{value}"
+        is_likely = "://" not in value and not _address(guess)[1]
+        hint = f"did you mean {quoted(guess)}?" if is_likely else ""
+        return None, [Finding("is not an http or https address", example, hint)]
     findings = []
     if "@" in parts.netloc:  # the value is not quoted: it may be a password
         findings.append(Finding("has a user name or a password", "an address alone", "the key goes in `auth.header`"))
@@ -261,9 +268,17 @@ def _address(value: str) -> tuple[SplitResult | None, list[Finding]]:
 
 
 def _is_host(host: str) -> bool:
-    if ":" in host:  # urlsplit has checked the inside of […]
-        return True
+    if ":" in host:
+        return _is_ipv6(host)
     return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _ascii_host(host: str) -> str:
