@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import insert
 
+from service_market.core.ids import new_id
 from service_market.core.paging import PageRequest, Slice, page_of
 from service_market.core.principal import Principal
 from service_market.core.uow import UnitOfWork
@@ -45,14 +47,19 @@ class Tenants:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def id_is_taken(self, tenant_id: str) -> bool:
-        """Tell whether the slug was ever given out, to anybody."""
-        found = await self._session.scalars(select(Tenant.id).where(Tenant.tenant_id == tenant_id))
-        return found.first() is not None
+    async def add(self, **values: Any) -> Tenant | None:
+        """Insert a tenant; None where its slug was ever given out, to anybody."""
+        statement = (
+            insert(Tenant)
+            .values(id=new_id(), may_be_orphaned=False, **values)
+            .on_conflict_do_nothing(index_elements=["tenant_id"])
+            .returning(Tenant)
+        )
+        return (await self._session.scalars(statement)).one_or_none()
 
-    def add(self, row: Tenant | TenantTransition) -> None:
-        """Insert a row."""
-        self._session.add(row)
+    def note(self, step: TenantTransition) -> None:
+        """Insert a step of a tenant's life."""
+        self._session.add(step)
 
     async def page(self, request: PageRequest, **equal: Any) -> Slice[Tenant]:
         """Return a page of tenants; each of ``equal`` that is not None must match."""

@@ -74,34 +74,29 @@ async def create(
     Without a ``tenant_id`` it is the organization's slug, or if that was given out before, the slug with the
     service's id. Raises :class:`TenantIdTaken`.
     """
-    tenants = Tenants(uow)
-    if tenant_id is None:
-        tenant_id = await _free_id(tenants, organization_slug, service_id)
-    elif await tenants.id_is_taken(tenant_id):
-        raise TenantIdTaken(f"The tenant id {tenant_id} is in use, or was; choose another.")
-    tenant = Tenant(
-        tenant_id=tenant_id,
-        organization_id=organization_id,
-        service_id=service_id,
-        state=TenantStatus.PENDING,
-        created_at=uow.now(),
-        **facts,
-    )
-    tenants.add(tenant)
-    await uow.session.flush()
-    _note(uow, tenant, None, reason="subscribed")
-    return tenant
-
-
-async def _free_id(tenants: Tenants, organization_slug: str, service_id: str) -> str:
-    base = f"{organization_slug}_{service_id}"
-    if len(base) > _LONGEST_ID - 4:  # room for a number
-        base = base[: _LONGEST_ID - 13].rstrip("_-") + "_" + hashlib.sha256(base.encode()).hexdigest()[:8]
-    candidates = [organization_slug, base, *(f"{base}_{number}" for number in range(2, 100))]
+    candidates = [tenant_id] if tenant_id else _default_ids(organization_slug, service_id)
     for candidate in candidates:
-        if not await tenants.id_is_taken(candidate):
-            return candidate
-    raise TenantIdTaken(f"Every id that begins with {base} was given out; choose one.")
+        tenant = await Tenants(uow).add(
+            tenant_id=candidate,
+            organization_id=organization_id,
+            service_id=service_id,
+            state=TenantStatus.PENDING,
+            created_at=uow.now(),
+            **facts,
+        )
+        if tenant is not None:
+            _note(uow, tenant, None, reason="subscribed")
+            return tenant
+    if tenant_id:
+        raise TenantIdTaken(f"The tenant id {tenant_id} is in use, or was; choose another.")
+    raise TenantIdTaken(f"Every id that begins with {candidates[1]} was given out; choose one.")
+
+
+def _default_ids(organization_slug: str, service_id: str) -> list[str]:
+    base = f"{organization_slug}_{service_id}"
+    if len(base) > _LONGEST_ID - 3:  # room for a number
+        base = base[: _LONGEST_ID - 12].rstrip("_-") + "_" + hashlib.sha256(base.encode()).hexdigest()[:8]
+    return [organization_slug, base, *(f"{base}_{number}" for number in range(2, 100))]
 
 
 async def transition(
@@ -122,7 +117,7 @@ async def transition(
 def _note(
     uow: UnitOfWork, tenant: Tenant, before: TenantStatus | None, *, reason: str, operation_id: UUID | None = None
 ) -> None:
-    Tenants(uow).add(
+    Tenants(uow).note(
         TenantTransition(
             tenant_pk=tenant.id,
             from_state=before,
