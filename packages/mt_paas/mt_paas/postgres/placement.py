@@ -72,20 +72,29 @@ class Placement:
 
     def readable(self, binaries: Path) -> Path:
         """Return ``binaries``, or a copy that the server's user can run. Only for the holder of the server lock."""
-        if self.account is None or self.account.can(binaries / "postgres", "--version"):
+        if self.account is None or all(
+            self.account.can(binaries / name, "--version") for name in ("initdb", "postgres")
+        ):
             return binaries
+        binaries = binaries.resolve()
+        installation = binaries.parent
+        # A wheel keeps the libraries that it brings beside its package, and its programs find them by a relative path.
+        package = installation.parent
+        libraries = package.with_name(f"{package.name}.libs")
         stamp = (binaries / "postgres").stat()
-        target = self.data.parent / f"binaries-{stamp.st_size}-{stamp.st_mtime_ns}"
+        target = self.data.parent / f"programs-{stamp.st_size}-{stamp.st_mtime_ns}"
         if not target.exists():
-            for old in self.data.parent.glob("binaries-*"):
+            for old in self.data.parent.glob("programs-*"):
                 shutil.rmtree(old)
-            partial = Path(tempfile.mkdtemp(prefix="binaries-", dir=self.data.parent))
-            shutil.copytree(binaries.parent, partial, symlinks=True, dirs_exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix="programs-", dir=self.data.parent))
+            shutil.copytree(installation, partial / package.name / installation.name, symlinks=True)
+            if libraries.is_dir():
+                shutil.copytree(libraries, partial / libraries.name, symlinks=True)
             for path in [partial, *partial.rglob("*")]:
                 if not path.is_symlink():
                     path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
             partial.rename(target)
-        return target / binaries.name
+        return target / package.name / installation.name / binaries.name
 
 
 def place(home: Path) -> Placement:
