@@ -91,7 +91,6 @@ def _checked_text(text: str | bytes) -> str:
         raise _Unreadable(Place(1, 1), "is too large", f"at most {MAX_BYTES // 1024} KiB")
     if isinstance(text, bytes):
         text = _decoded(text)
-    text = text.removeprefix("\ufeff")
     if bad := _UNPRINTABLE.search(text):
         place = _place_after(text[: bad.start()])
         raise _Unreadable(place, f"has a control character: {quoted(bad[0])}", "text", "remove it")

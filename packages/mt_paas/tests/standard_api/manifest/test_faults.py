@@ -71,6 +71,42 @@ class TestSlips:
         )
         assert [fault.path for fault in report.faults] == ["isolatoin", "isolation.suported"]
 
+    def test_correcting_a_slip_in_a_repeated_value_leaves_its_other_places_alone(self, keli: str) -> None:
+        text = keli.replace("auth:\n", "auth: &shared\n").split("# 요금제별 기능")[0] + "resources: *shared\n"
+        report = check(text.replace('  type: "api_key"', '  storge: 1GB\n  type: "api_key"'))
+        assert [fault.path for fault in report.faults] == ["resources.storge"]
+        assert [fault.path for fault in report.warnings] == ["auth.storge", "resources.type", "resources.header"]
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "http://[::g]",
+            "http://[v1.a:b]",
+            "http://a:0",
+            "http://a:65536",
+            "http://",
+            "http://-a.kr",
+            "http://a..kr",
+            "http://a b",
+            "http://a\\b",
+            "https://a/%zz",
+            "https://a#b",
+            "https:a",
+            "file:///etc/passwd",
+            pytest.param("http://" + "a." * 130, id="a_host_of_260_characters"),
+        ],
+    )
+    def test_what_is_no_address_of_a_service_is_a_fault(self, keli: str, address: str) -> None:
+        report = check(keli.replace("https://keli.k-university.ai", address.replace("\\", "\\\\")))
+        assert [fault.path for fault in report.faults] == ["endpoints.base_url"]
+
+    @pytest.mark.parametrize("path", ["//other.example/x", "data:x", "/a#b", "/a\\\\b", "/%2e%2E/x", "/ü", "/a%", ""])
+    def test_what_is_no_path_is_a_fault(self, keli: str, path: str) -> None:
+        report = check(keli.replace("/mt/health", path))
+        assert {fault.path for fault in report.faults} == {"endpoints.health"}
+
 
 class TestMessages:
     def test_a_password_in_an_address_is_not_repeated(self, keli: str) -> None:
