@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-
 from mt_paas.standard_api import (
     ActivateRequest,
     AddressPolicy,

@@ -7,8 +7,10 @@ An error leaves a service as ``application/problem+json`` (RFC 9457) that also c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mt_paas.errors import ContractError, TenantBlocked
 from mt_paas.standard_api.models import ErrorBody
@@ -47,7 +49,7 @@ def problem(error: ContractError, request_id: str) -> ErrorBody:
         detail=error.message,
         error=error.code,
         message=error.message,
-        details=error.details,
+        details=_plain(error.details),
         request_id=request_id,
         retryable=error.retryable,
     )
@@ -55,7 +57,12 @@ def problem(error: ContractError, request_id: str) -> ErrorBody:
 
 def problem_json(error: ContractError, request_id: str) -> str:
     """Return ``error`` as the JSON that answers the call ``request_id``, whatever its ``details`` are made of."""
-    return problem(error, request_id).model_dump_json(exclude_none=True, fallback=str)
+    return problem(error, request_id).model_dump_json(exclude_none=True)
+
+
+def _plain(details: Any) -> Any:
+    """Return ``details`` as JSON has it; what JSON does not know is written as text, so that the error gets out."""
+    return json.loads(json.dumps(details, default=str, skipkeys=True))
 
 
 def _subclasses(base: type[ContractError]) -> Iterator[type[ContractError]]:

@@ -105,7 +105,9 @@ def create_standard_router(
         )
         if description.method == "GET":
             router.add_api_route(description.path, endpoint, methods=["HEAD"], include_in_schema=False)
-    router.routes.append(Route(f"{prefix}/{{path:path}}", Elsewhere(_answer_elsewhere), include_in_schema=False))
+    for path in (prefix, f"{prefix}/{{path:path}}"):
+        if path:
+            router.routes.append(Route(path, Elsewhere(_answer_elsewhere), include_in_schema=False))
     return router
 
 
@@ -217,7 +219,7 @@ def _answer(model: type[ContractModel], result: ContractModel, **expected: str) 
 
 def _answer_elsewhere(request: Request) -> Response:
     """Answer what is no call of the contract: OPTIONS, another method, another address."""
-    path = f"/{request.path_params['path']}"
+    path = f"/{request.path_params.get('path', '')}"
     for description in DESCRIPTIONS:
         if description.pattern.fullmatch(path):
             allowed = "GET, HEAD, OPTIONS" if description.method == "GET" else f"{description.method}, OPTIONS"

@@ -15,6 +15,7 @@ A behaviour is a coroutine function over a :class:`Call`; tests may write their 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
@@ -122,6 +123,7 @@ class FakeService(StandardAPIHandler):
         self.tenants: dict[str, FakeTenant] = {}
         self.purged: set[str] = set()
         self.calls: list[RecordedCall] = []
+        self._came = asyncio.Condition()
         self._behaviours: dict[str | None, Behaviour] = {}
         self.right = FastAPI()
         router = create_standard_router(
@@ -164,6 +166,11 @@ class FakeService(StandardAPIHandler):
         """Return how many calls of ``operation`` came, for ``tenant_id`` or for anyone."""
         return sum(call.operation == operation and tenant_id in {None, call.tenant_id} for call in self.calls)
 
+    async def wait_for(self, operation: Operation, times: int = 1) -> None:
+        """Wait until ``operation`` was called so many times; the answers may still be under way."""
+        async with self._came:
+            await self._came.wait_for(lambda: self.count(operation) >= times)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as the service was told to behave; record it first."""
         if scope["type"] != "http":
@@ -171,6 +178,8 @@ class FakeService(StandardAPIHandler):
             return
         raw = await _read(receive)
         recorded = self._record(scope, raw)
+        async with self._came:
+            self._came.notify_all()
         behaviour = self._behaviours.get(recorded.operation) or self._behaviours.get(None) or rightly
         await behaviour(Call(self, recorded, scope, _replay(raw, receive), send))
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-
 from mt_paas.errors import (
     ServiceAnswerInvalid,
     ServiceFailed,
@@ -15,7 +14,7 @@ from mt_paas.errors import (
     ServiceTimeout,
     TenantPurged,
 )
-from mt_paas.standard_api import DeactivateReason, DeactivateRequest, StandardAPIClient, TenantState, Timeouts
+from mt_paas.standard_api import DeactivateReason, DeactivateRequest, TenantState, Timeouts
 from mt_paas.testing.doubles import (
     FakeService,
     dripping,
@@ -124,8 +123,7 @@ class TestBehaviours:
         now = asyncio.Event()
         service.behave(slow(now))
         answering = asyncio.create_task(client.activate(activation, idempotency_key="a"))
-        while not service.calls:
-            await asyncio.sleep(0)
+        await service.wait_for("activate")
         assert service.tenants == {}
         now.set()
         assert (await answering).tenant_id == "hallym_univ"
@@ -171,8 +169,7 @@ class TestServe:
         service.behave(silent)
         async with serve(service) as url, httpx2.AsyncClient() as http:
             asking = asyncio.create_task(http.get(f"{url}/mt/health"))
-            while not service.calls:
-                await asyncio.sleep(0)
+            await service.wait_for("health")
         with pytest.raises(httpx2.RequestError):
             await asking
 
