@@ -47,7 +47,8 @@ STEPS: list[tuple[str, TenantStatus, TenantStatus, TenantStatus]] = [
 
 
 def step_of(store: MemoryStore, name: str) -> Callable[..., AbstractAsyncContextManager[None]]:
-    return getattr(TenantLifecycle(store), name)
+    step: Callable[..., AbstractAsyncContextManager[None]] = getattr(TenantLifecycle(store), name)
+    return step
 
 
 class TestTable:
@@ -92,13 +93,17 @@ class TestTable:
 
 @pytest.mark.parametrize(("name", "before", "done", "left_in"), STEPS)
 class TestSteps:
-    async def test_leaving_normally_completes(self, name, before, done, left_in) -> None:
+    async def test_leaving_normally_completes(
+        self, name: str, before: TenantStatus, done: TenantStatus, left_in: TenantStatus
+    ) -> None:
         store = MemoryStore(before)
         async with step_of(store, name)("hallym_univ", reason="subscribed"):
             assert store.status == name
         assert store.rows == [(name, "subscribed"), (done, "subscribed")]
 
-    async def test_an_exception_is_recorded_with_its_reason_and_raised_again(self, name, before, done, left_in) -> None:
+    async def test_an_exception_is_recorded_with_its_reason_and_raised_again(
+        self, name: str, before: TenantStatus, done: TenantStatus, left_in: TenantStatus
+    ) -> None:
         store = MemoryStore(before)
         with pytest.raises(ServiceFailed):
             async with step_of(store, name)("hallym_univ"):
@@ -109,13 +114,17 @@ class TestSteps:
             "503 from the service: disk full",
         )
 
-    async def test_a_step_that_a_dead_process_left_is_taken_up(self, name, before, done, left_in) -> None:
+    async def test_a_step_that_a_dead_process_left_is_taken_up(
+        self, name: str, before: TenantStatus, done: TenantStatus, left_in: TenantStatus
+    ) -> None:
         store = MemoryStore(TenantStatus(name))
         async with step_of(store, name)("hallym_univ", resume=True):
             pass
         assert store.rows == [(done, "")]
 
-    async def test_it_is_not_entered_from_a_state_that_does_not_allow_it(self, name, before, done, left_in) -> None:
+    async def test_it_is_not_entered_from_a_state_that_does_not_allow_it(
+        self, name: str, before: TenantStatus, done: TenantStatus, left_in: TenantStatus
+    ) -> None:
         store = MemoryStore(S.PURGED)
         with pytest.raises(IllegalTransition):
             async with step_of(store, name)("hallym_univ"):
@@ -140,7 +149,7 @@ class TestReasons:
 
 
 class TestFailureWhileRecording:
-    async def test_the_first_exception_wins_and_notes_the_second(self, caplog) -> None:
+    async def test_the_first_exception_wins_and_notes_the_second(self, caplog: pytest.LogCaptureFixture) -> None:
         store = MemoryStore(S.PENDING)
         store.broken_at = S.FAILED
         with caplog.at_level(logging.ERROR), pytest.raises(ServiceFailed) as failure:
