@@ -37,6 +37,7 @@ from mt_paas.core.database.names import fit
 from mt_paas.core.handler import ManagedTenantHandler
 from mt_paas.core.manager import TenantManager
 from mt_paas.core.schemas import Tenant
+from mt_paas.postgres import resolve
 from mt_paas.standard_api.answers import call_context_of, problem_response
 from mt_paas.standard_api.manifest import Manifest
 from mt_paas.standard_api.router import create_standard_router
@@ -96,15 +97,14 @@ class MultiTenant:
 
     async def _find_database(self) -> str:
         """Return the address of the registry's database; without a setting, on an embedded server that is started."""
-        if self.settings.database_url is not None:
-            return self.settings.database_url.get_secret_value()
-        from mt_paas.postgres import resolve
-
-        server = await asyncio.to_thread(resolve, self.settings.home)
+        given = self.settings.database_url.get_secret_value() if self.settings.database_url else None
+        server = await asyncio.to_thread(resolve, self.settings.home, given)
         self._server.push_async_callback(asyncio.to_thread, server.stop)
-        name = fit(f"svc_{self.manager.service_id}")
+        if given is not None:
+            return given
+        name = fit(f"registry_{self.manager.service_id}")
         await asyncio.to_thread(server.create_database_if_missing, name)
-        return str(server.url(name, driver="psycopg"))
+        return server.url(name)
 
 
 async def answer_contract_error(request: Request, error: Exception) -> Response:

@@ -111,15 +111,11 @@ class ManagedTenantHandler(StandardAPIHandler):
             tenant = await operation.settle()
             if tenant.status in {TenantStatus.PENDING, TenantStatus.PROVISIONING, TenantStatus.FAILED}:
                 return await self._undo(operation, tenant, request)
-            if tenant.status in {TenantStatus.DEACTIVATED, TenantStatus.PURGED}:
-                if not request.preserve_data:
-                    tenant = await operation.purge(request.reason)
-            elif request.deactivate_at is not None and request.deactivate_at > self.manager.clock():
-                tenant = await operation.schedule(request.deactivate_at, preserve_data=request.preserve_data)
+            at, is_open = request.deactivate_at, tenant.status in {TenantStatus.ACTIVE, TenantStatus.SUSPENDED}
+            if is_open and at is not None and at > self.manager.clock():
+                tenant = await operation.schedule(at, preserve_data=request.preserve_data)
                 return _closed(tenant, scheduled=True)
-            else:
-                tenant = await operation.deactivate(request.reason, preserve_data=request.preserve_data)
-        return _closed(tenant)
+            return _closed(await operation.deactivate(request.reason, preserve_data=request.preserve_data))
 
     async def get_tenant_status(self, tenant_id: str) -> StatusResponse:
         """Report the tenant's state and figures. One that never became active, or is purged, is not there."""

@@ -17,19 +17,29 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import URL, MetaData
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
+from mt_paas.errors import (
+    InvalidTenantId,
+    MissingExtraError,
+    MtPaasError,
+    OperationInProgress,
+    ServiceNotReady,
+)
+
+try:
+    from sqlalchemy import URL, MetaData
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+    from sqlalchemy.pool import NullPool
+except ModuleNotFoundError as error:
+    raise MissingExtraError("mt_paas.core.manager", "sqlalchemy") from error
 
 from mt_paas.core.clock import Clock, utc_now
 from mt_paas.core.database.isolation import Isolation
 from mt_paas.core.database.per_database import DatabasePerTenant
 from mt_paas.core.database.server import connect_args, parse_url
-from mt_paas.core.lifecycle import TenantStatus
+from mt_paas.core.lifecycle import TenantStatus, check
 from mt_paas.core.operation import OperationTools, TenantLock, TenantOperation
 from mt_paas.core.registry import Registry, ServiceIdentity
 from mt_paas.core.schemas import Profile, Tenant, TenantPage, Transition
-from mt_paas.errors import ContractError, InvalidTenantId, MtPaasError, OperationInProgress, ServiceNotReady
 from mt_paas.standard_api.models import TENANT_ID_PATTERN
 from mt_paas.utils.pool_settings import PoolSettings
 
@@ -216,7 +226,7 @@ class TenantManager:
         """Deactivate the tenant, now or when ``at`` has come; without ``preserve_data`` its data are deleted then."""
         async with self.operation(tenant_id) as operation:
             if at is not None and at > self.clock():
-                await operation.settle()
+                check((await operation.settle()).status, TenantStatus.DEACTIVATING)
                 return await operation.schedule(at, preserve_data=preserve_data)
             return await operation.deactivate(reason, preserve_data=preserve_data)
 
@@ -244,7 +254,7 @@ class TenantManager:
                 done += 1
             except OperationInProgress:
                 continue
-            except (MtPaasError, ContractError) as error:
+            except MtPaasError as error:
                 _log.warning("the sweep leaves tenant %s for the next time: %s", tenant_id, error)
         return done
 

@@ -139,8 +139,13 @@ class TenantOperation:
         )
 
     async def deactivate(self, reason: str, *, preserve_data: bool) -> Tenant:
-        """Close the tenant for its users now, and delete its data unless they are preserved."""
+        """Close the tenant for its users now, and delete its data unless they are preserved.
+
+        One that is closed already stays as it is, unless its data are not to be preserved any longer.
+        """
         tenant = await self.settle()
+        if tenant.status in {TenantStatus.DEACTIVATED, TenantStatus.PURGED}:
+            return tenant if preserve_data else await self.purge(reason)
         check(tenant.status, TenantStatus.DEACTIVATING)
         await self.schedule(self._clock(), preserve_data=preserve_data)
         return await self.settle(reason)

@@ -1,0 +1,142 @@
+"""A manager on a fresh registry, a clock that tests move, and a server that is left as it was found."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from mt_paas.core.manager import TenantManager
+from psycopg import sql
+from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, select, text
+
+METADATA = MetaData()
+NOTES = Table("note", METADATA, Column("id", BigInteger, Identity(), primary_key=True), Column("text", Text))
+
+
+class MovableClock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Server:
+    """What an administrator sees of the server: used to look, and to break things."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement, values)  # type: ignore[arg-type]  # texts of the tests' own
+            return cursor.fetchall() if cursor.description else []
+
+    def databases(self, prefix: str) -> list[str]:
+        found = self.rows("SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1", prefix)
+        return [name for (name,) in found]
+
+    def roles(self, prefix: str) -> list[str]:
+        found = self.rows("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s) ORDER BY 1", prefix)
+        return [name for (name,) in found]
+
+    def wipe(self, registry_url: str, prefix: str) -> None:
+        """Drop every database and role that the registry made."""
+        with psycopg.connect(registry_url) as connection:
+            made = connection.execute("SELECT to_regclass('mt_service')").fetchone()
+            if made == (None,):
+                return
+            found = connection.execute("SELECT registry_id FROM mt_service").fetchone()
+        own = (prefix, *((f"mt_{found[0].hex[:12]}",) if found else ()))
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for start in own:
+                for name in self.databases(start):
+                    connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
+                    connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            for start in own:
+                for name in self.roles(start):
+                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def server(postgres_server) -> Server:
+    return Server(postgres_server.url())
+
+
+@pytest.fixture
+def prefix(server: Server, fresh_database: str) -> Iterator[str]:
+    """What this test's databases and roles begin with; they are gone after it."""
+    prefix = f"t{secrets.token_hex(3)}_"
+    yield prefix
+    server.wipe(fresh_database, prefix)
+
+
+@pytest.fixture
+def new_manager(fresh_database: str, prefix: str, clock: MovableClock) -> Callable[..., TenantManager]:
+    """Make a manager on this test's registry: each is what another process would have."""
+
+    def make(**options: Any) -> TenantManager:
+        options = {"service_id": "notes", "metadata": METADATA, "tenant_prefix": prefix, "clock": clock} | options
+        return TenantManager(options.pop("database_url", fresh_database), **options)
+
+    return make
+
+
+@pytest.fixture
+async def manager(new_manager: Callable[..., TenantManager]) -> AsyncIterator[TenantManager]:
+    async with new_manager() as manager:
+        yield manager
+
+
+class Tenants:
+    """What tests do with the tenants of a manager."""
+
+    def __init__(self, manager: TenantManager) -> None:
+        self.manager = manager
+
+    async def activate(self, *tenant_ids: str) -> None:
+        for tenant_id in tenant_ids:
+            await self.manager.onboard_tenant(tenant_id, tenant_id.title())
+            await self.manager.provision_tenant(tenant_id)
+
+    async def write(self, tenant_id: str, text: str) -> None:
+        async with self.manager.get_tenant_session(tenant_id) as session:
+            await session.execute(NOTES.insert().values(text=text))
+
+    async def read(self, tenant_id: str) -> list[str]:
+        async with self.manager.get_tenant_session(tenant_id) as session:
+            return list(await session.scalars(select(NOTES.c.text).order_by(NOTES.c.id)))
+
+    async def ask(self, tenant_id: str, statement: str) -> Any:
+        """Return the single value that the tenant's role gets for ``statement``."""
+        async with self.manager.get_tenant_session(tenant_id) as session:
+            return await session.scalar(text(statement))
+
+
+@pytest.fixture
+def tenants(manager: TenantManager) -> Tenants:
+    return Tenants(manager)
+
+
+@pytest.fixture
+def tenants_of() -> type[Tenants]:
+    return Tenants
+
+
+@pytest.fixture
+def notes_table() -> Table:
+    return NOTES

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("kill_points.py")
+
+
+@pytest.mark.system
+async def test_killed_at_any_statement_the_same_calls_complete(fresh_database, prefix, server):
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, PROGRAM, fresh_database, prefix, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await child.communicate()
+
+    assert child.returncode == 0, err.decode()
+    births, deaths = map(int, out.split())  # each walk has one more tenant, which nothing was done to
+    assert births > 10
+    assert deaths > 10
+    assert sorted(server.databases(prefix)) == sorted(
+        f"{prefix}born_{number}" for number in range(deaths + 2, births + 2)
+    )
+    assert server.rows("SELECT datname FROM pg_database WHERE datname LIKE 'mt_%%_new_%%'") == []
