@@ -1,30 +1,31 @@
-"""The worker: runs jobs until it is told to stop."""
+"""The worker: runs jobs until it is told to stop, through everything that happens to its database."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import suppress
 
 from service_market.assembly import Market
 from service_market.core.log import get_logger
 
-__all__ = ["run_worker", "until_signalled"]
+__all__ = ["keep_working", "until_signalled"]
 
+_RESTART_AFTER = 2.0  # seconds
 log = get_logger(__name__)
 
 
-async def run_worker(market: Market) -> None:
-    """Work until SIGINT or SIGTERM; jobs that run then are given time to end."""
-    work = asyncio.create_task(market.work())
-    stop = asyncio.create_task(until_signalled())
+async def keep_working(market: Market) -> None:
+    """Run jobs until cancelled; jobs that run then are given time to end. A worker that fails is started again."""
     log.info("worker started")
-    done, _ = await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (work, stop):
-        task.cancel()
-    with suppress(asyncio.CancelledError):
-        await work
-    log.info("worker stopped", outcome="asked to" if stop in done else "by itself")
+    try:
+        while True:
+            try:
+                await market.work()
+            except Exception as error:  # noqa: BLE001 - whatever ended it, jobs must go on
+                log.error("the worker ended and is started again", error=type(error).__name__)
+            await asyncio.sleep(_RESTART_AFTER)
+    finally:
+        log.info("worker stopped")
 
 
 async def until_signalled() -> None:

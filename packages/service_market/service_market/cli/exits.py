@@ -49,7 +49,7 @@ _BY_STATUS = {
 }
 
 
-class Stop(Exception):  # noqa: N818 - it ends the command, as click's Exit does
+class Stop(Exception):
     """Ends the command with ``code``, after saying ``message`` on standard error."""
 
     def __init__(self, code: ExitCode, message: str) -> None:

@@ -16,7 +16,7 @@ from service_market.cli.exits import ExitCode, Stop, exit_code_of
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Answer", "Refused", "Remote", "path"]
+__all__ = ["TOKEN_FILE", "Answer", "Refused", "Remote", "path"]
 
 TOKEN_FILE = "operator.token"  # noqa: S105 - the name of a file
 _ATTEMPTS = 4
@@ -61,9 +61,12 @@ class Remote:
         self._home = home
         self._token = token
         try:
-            self._http = httpx2.Client(base_url=f"{self.url}/api/v1/", timeout=_TIMEOUT, trust_env=False)
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
+            base = httpx2.URL(f"{self.url}/api/v1/")
+        except httpx2.InvalidURL:
             raise Stop(ExitCode.USAGE, text.BAD_URL(url=url)) from None
+        if base.scheme not in {"http", "https"} or not base.host:
+            raise Stop(ExitCode.USAGE, text.BAD_URL(url=url))
+        self._http = httpx2.Client(base_url=base, timeout=_TIMEOUT, trust_env=False)
 
     def __enter__(self) -> Self:
         return self

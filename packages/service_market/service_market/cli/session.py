@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from service_market.cli import text
 from service_market.cli.remote import Remote
-from service_market.cli.screen import Screen
+from service_market.cli.screen import Column, Screen
 
-__all__ = ["DEFAULT_URL", "LangOption", "NoWait", "Session", "market_command"]
+__all__ = ["DEFAULT_URL", "LangOption", "Limit", "NoWait", "Session", "listed", "market_command"]
 
 DEFAULT_URL = "http://127.0.0.1:8505"
 _PANEL = "The market"
-P = ParamSpec("P")
 
 
 def _speak(lang: text.Language | None) -> None:
@@ -56,6 +55,8 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the API's data as JSON and nothing else.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the work to end.")]
 
+Limit = Annotated[int, typer.Option(min=0, help="How many to show at most; 0 shows all.")]
+
 
 @dataclass(frozen=True)
 class Session:
@@ -65,12 +66,18 @@ class Session:
     screen: Screen
 
 
-def market_command(
-    app: typer.Typer, name: str
-) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[Concatenate[Session, P], None]]:
+def listed(session: Session, where: str, columns: Sequence[Column], limit: int, **query: Any) -> None:
+    """Show the list at ``where``, and say when there is more of it than is shown."""
+    rows, total = session.market.list(where, limit=limit, **query)
+    session.screen.rows(rows, columns)
+    if len(rows) < total:
+        session.screen.say(text.SHOWN_OF(shown=len(rows), total=total))
+
+
+def market_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as the command ``name`` of ``app``; its :class:`Session` comes from the common options."""
 
-    def register(function: Callable[Concatenate[Session, P], None]) -> Callable[Concatenate[Session, P], None]:
+    def register(function: Callable[..., None]) -> Callable[..., None]:
         def run(
             *, url: str, token: str | None, home: Path, as_json: bool, lang: text.Language | None, **own: Any
         ) -> None:

@@ -1,0 +1,61 @@
+"""``market up``, ``market worker`` and ``market migrate``: the commands that run a market."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service_market.cli.session import LangOption
+
+__all__ = ["add_to"]
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        show_default="MARKET_HOME, else .market",
+        help="Folder of the embedded database, the secret key and the operator's token.",
+    ),
+]
+
+
+def add_to(root: typer.Typer) -> None:
+    """Give ``root`` the commands of this module."""
+    for command in (up, worker, migrate):
+        root.command()(command)
+
+
+def up(
+    *,
+    host: Annotated[str | None, typer.Option(show_default="MARKET_API__HOST, else 127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, show_default="MARKET_API__PORT, else 8505")] = None,
+    home: HomeOption = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Serve the API only: a second process beside one that works.")
+    ] = False,
+    _lang: LangOption = None,
+) -> None:
+    """Run a market in one process: the API, the worker and, without DATABASE_URL, an embedded database.
+
+    Any number of processes may share one home or one DATABASE_URL. Everything that can be set is set by the
+    environment (MARKET_…).
+    """
+    from service_market.cli import serving
+
+    serving.up(serving.load_settings(home=home, host=host, port=port), worker=not no_worker)
+
+
+def worker(home: HomeOption = None, _lang: LangOption = None) -> None:
+    """Run a worker only."""
+    from service_market.cli import serving
+
+    serving.worker(serving.load_settings(home=home))
+
+
+def migrate(home: HomeOption = None, _lang: LangOption = None) -> None:
+    """Bring the management database to the newest schema; `market up` does it as well."""
+    from service_market.cli import serving
+
+    serving.migrate(serving.load_settings(home=home))
