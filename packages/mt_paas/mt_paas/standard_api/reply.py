@@ -93,7 +93,7 @@ class Reply:
         if not isinstance(word, str) or not _WORD.fullmatch(word):
             word = None
         message = next((text for name in ("message", "detail") if (text := _text(said.get(name)))), "")
-        if not said and not self._is_encoded:
+        if not said:
             message = _TAG.sub(" ", self.body[:MAX_ANSWER_BYTES].decode("utf-8", "replace"))
         retryable = said.get("retryable")
         if not isinstance(retryable, bool):
@@ -130,7 +130,7 @@ class Reply:
 
     @property
     def _is_encoded(self) -> bool:
-        return self.headers.get("content-encoding", "identity").lower() != "identity"
+        return "content-encoding" in self.headers
 
 
 def clean(text: str) -> str:
