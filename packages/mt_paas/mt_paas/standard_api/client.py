@@ -13,7 +13,7 @@ import logging
 import random
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
@@ -74,9 +74,9 @@ class Timeouts:
 class StandardAPIClient:
     """Calls one service by its manifest. An async context manager.
 
-    Queries are tried up to ``attempts`` times where that can help; a POST is tried again only when it certainly never
-    arrived. ``addresses`` rules which hosts are called, unless a ``transport`` is given: then that decides. ``tls`` are
-    TLS settings of one's own, say for a private authority.
+    Queries are tried up to ``attempts`` times where that can help, after a ``pause`` of some seconds; a POST is tried
+    again only when it certainly never arrived. ``addresses`` rules which hosts are called, unless a ``transport`` is
+    given: then that decides. ``tls`` are TLS settings of one's own, say for a private authority.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class StandardAPIClient:
         addresses: AddressPolicy | None = None,
         timeouts: Timeouts | None = None,
         attempts: int = 3,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         if api_key and not _VISIBLE_ASCII.fullmatch(api_key):
@@ -98,6 +99,7 @@ class StandardAPIClient:
         self._api_key = api_key
         self._timeouts = timeouts or Timeouts()
         self._attempts = attempts
+        self._pause = pause
         self._http = httpx2.AsyncClient(
             transport=transport or CheckedTransport(addresses or AddressPolicy(), tls=tls),
             timeout=httpx2.Timeout(
@@ -224,7 +226,7 @@ class StandardAPIClient:
             if not may_retry or attempt == self._attempts or clock() + delay >= deadline:
                 raise problem
             logger.info("%s; trying again in %.1f s", problem, delay)
-            await asyncio.sleep(delay)
+            await self._pause(delay)
         raise AssertionError("the last attempt returns or raises")
 
     async def _send(self, request: httpx2.Request, deadline: float) -> Reply:

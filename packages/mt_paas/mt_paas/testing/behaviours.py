@@ -21,6 +21,7 @@ __all__ = [
     "Behaviour",
     "Call",
     "RecordedCall",
+    "answer_with",
     "dripping",
     "dropped",
     "fail",
@@ -104,25 +105,28 @@ def refuse(error: type[ContractError] | ContractError = TenantAlreadyExists) -> 
     return behave
 
 
-def fail(status: int = 500, message: str = "Something broke.") -> Behaviour:
-    """Answer as a service in another language that broke: a status, and a plain ``{error, message}``."""
+def answer_with(
+    status: int, content: Any, content_type: str = "application/json", *, headers: Mapping[str, str] | None = None
+) -> Behaviour:
+    """Answer with ``content``, bytes as they are and anything else as JSON, and do nothing."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
 
     async def behave(call: Call) -> None:
-        body = json.dumps({"error": "internal_error", "message": message}).encode()
-        await call.answer(status, body, "application/json")
+        await call.answer(status, body, content_type, headers=headers)
 
     return behave
+
+
+def fail(status: int = 500, message: str = "Something broke.") -> Behaviour:
+    """Answer as a service in another language that broke: a status, and a plain ``{error, message}``."""
+    return answer_with(status, {"error": "internal_error", "message": message})
 
 
 def garbage(
     body: bytes = b"<html><body>It works!</body></html>", *, status: int = 200, content_type: str = "text/html"
 ) -> Behaviour:
     """Answer something that the contract does not know: by default a web page, with status 200."""
-
-    async def behave(call: Call) -> None:
-        await call.answer(status, body, content_type)
-
-    return behave
+    return answer_with(status, body, content_type)
 
 
 async def silent(call: Call) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 import httpx2
@@ -114,3 +116,24 @@ def assert_refused() -> Callable[[httpx2.Response, int, str], dict]:
         return problem
 
     return assert_refused
+
+
+@pytest.fixture
+def raw_service() -> Callable[[bytes], AbstractAsyncContextManager[tuple[str, list[bytes]]]]:
+    """Return a server that gives the same bytes to whoever asks, and closes; it yields its address and what was asked."""
+
+    @asynccontextmanager
+    async def serve_bytes(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+        asked: list[bytes] = []
+
+        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(answer)
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(converse, "127.0.0.1", 0)
+        async with server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+    return serve_bytes

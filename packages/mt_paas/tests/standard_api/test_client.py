@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
 from mt_paas.errors import (
-    AddressNotAllowed,
     ConfigurationError,
     InvalidTenantId,
     NotImplementedByService,
@@ -19,51 +16,26 @@ from mt_paas.errors import (
     ServiceFailed,
     ServiceNotReady,
     ServiceRefused,
-    ServiceTimeout,
-    ServiceUnreachable,
     TenantAlreadyExists,
 )
 from mt_paas.standard_api import (
-    AddressPolicy,
     CallContext,
     DeactivateReason,
     DeactivateRequest,
     StandardAPIClient,
     TenantState,
-    Timeouts,
 )
 from mt_paas.standard_api.handler import in_call
-from mt_paas.testing.doubles import Call, FakeService, dripping, dropped, fail, flaky, garbage, refuse, silent
+from mt_paas.testing.doubles import (
+    FakeService,
+    answer_with,
+    dropped,
+    fail,
+    garbage,
+    refuse,
+)
 
 AT_ONCE = DeactivateRequest(reason=DeactivateReason.VIOLATION, preserve_data=True)
-IMPATIENT = Timeouts(connect=2, total=0.3)
-
-
-def answering(status: int, content: object, content_type: str = "application/json", **headers: str):
-    """Behave by answering ``content``, as JSON unless it is bytes."""
-    raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-
-    async def behave(call: Call) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        await call.answer(status, raw, content_type, headers=named)
-
-    return behave
-
-
-@asynccontextmanager
-async def raw_service(answer: bytes):
-    """Serve ``answer``, whatever is asked, and close; yield the address and the list of what was asked."""
-    asked: list[bytes] = []
-
-    async def converse(reader, writer):
-        asked.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer)
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(converse, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
 
 
 class TestARightService:
@@ -99,7 +71,7 @@ class TestARightService:
             with pytest.raises(ConfigurationError, match="needs its API key"):
                 await client.status("hallym_univ")
 
-    async def test_the_key_goes_in_the_header_that_the_manifest_names(self, loopback, activation):
+    async def test_the_key_goes_in_the_header_that_the_manifest_names(self, raw_service, loopback, activation):
         async with raw_service(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n") as (url, asked):
             manifest = FakeService().manifest(url)
             for auth in ({"type": "api_key", "header": "X-API-Key"}, {"type": "jwt", "header": "Authorization"}):
@@ -160,29 +132,29 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("behaviour", "said"),
         [
-            (answering(422, {"detail": "plan unknown"}), "answered 422: plan unknown"),
+            (answer_with(422, {"detail": "plan unknown"}), "answered 422: plan unknown"),
             (
-                answering(
+                answer_with(
                     422, {"detail": [{"loc": ["body", "plan"], "msg": "Field required", "input": {"x": "s3cret"}}]}
                 ),
                 "answered 422: body.plan: Field required",
             ),
             (
-                answering(400, b"<html><style>p{}</style><h1>Bad</h1> gateway</html>", "text/html"),
+                answer_with(400, b"<html><style>p{}</style><h1>Bad</h1> gateway</html>", "text/html"),
                 "answered 400: Bad gateway",
             ),
-            (answering(403, b""), "answered 403, and said no more"),
-            (answering(418, b"[]"), "answered 418: []"),
-            (answering(400, {"error": "two words", "message": 5}), "answered 400, and said no more"),
-            (answering(400, {"error": "x", "message": "a\r\nb\x1b[31mc\u202ed"}), "answered 400 x: a b [31mc d"),
-            (answering(400, {"error": "x", "message": "y" * 5000}), f"answered 400 x: {'y' * 299}…"),
-            (answering(400, b"z" * 2_000_000, "text/plain"), f"answered 400: {'z' * 299}…"),
-            (answering(400, {"message": "temp_password=hunter2, hi"}), "answered 400: temp_password=*** hi"),
+            (answer_with(403, b""), "answered 403, and said no more"),
+            (answer_with(418, b"[]"), "answered 418: []"),
+            (answer_with(400, {"error": "two words", "message": 5}), "answered 400, and said no more"),
+            (answer_with(400, {"error": "x", "message": "a\r\nb\x1b[31mc\u202ed"}), "answered 400 x: a b [31mc d"),
+            (answer_with(400, {"error": "x", "message": "y" * 5000}), f"answered 400 x: {'y' * 299}…"),
+            (answer_with(400, b"z" * 2_000_000, "text/plain"), f"answered 400: {'z' * 299}…"),
+            (answer_with(400, {"message": "temp_password=hunter2, hi"}), "answered 400: temp_password=*** hi"),
             (
-                answering(400, {"message": 'it is {"temp_password": "a b"}'}),
+                answer_with(400, {"message": 'it is {"temp_password": "a b"}'}),
                 'answered 400: it is {"temp_password": ***}',
             ),
-            (answering(400, b"\xff\x00", "application/octet-stream"), "answered 400: \ufffd"),
+            (answer_with(400, b"\xff\x00", "application/octet-stream"), "answered 400: \ufffd"),
         ],
     )
     async def test_what_a_service_says_is_quoted_with_care(self, client, service, behaviour, said):
@@ -192,7 +164,7 @@ class TestRefusals:
         assert str(refusal.value).partition("/status ")[2] == said
 
     async def test_a_service_that_echoes_the_key_does_not_get_it_into_the_log(self, client, service):
-        service.behave(answering(400, {"error": "x", "message": f"the key {service.api_key} is bad"}))
+        service.behave(answer_with(400, {"error": "x", "message": f"the key {service.api_key} is bad"}))
         with pytest.raises(ServiceRefused, match=r"the key \*\*\* is bad"):
             await client.status("hallym_univ")
 
@@ -200,12 +172,12 @@ class TestRefusals:
         ("behaviour", "error", "retryable"),
         [
             (refuse(OperationInProgress), ServiceRefused, True),
-            (answering(409, {"error": "operation_in_progress", "message": "x"}), ServiceRefused, True),
-            (answering(409, {"error": "x", "message": "x"}), ServiceRefused, False),
-            (answering(429, b""), ServiceRefused, True),
+            (answer_with(409, {"error": "operation_in_progress", "message": "x"}), ServiceRefused, True),
+            (answer_with(409, {"error": "x", "message": "x"}), ServiceRefused, False),
+            (answer_with(429, b""), ServiceRefused, True),
             (fail(500), ServiceFailed, True),
-            (answering(500, {"error": "x", "message": "x", "retryable": False}), ServiceFailed, False),
-            (answering(501, b""), ServiceFailed, False),
+            (answer_with(500, {"error": "x", "message": "x", "retryable": False}), ServiceFailed, False),
+            (answer_with(501, b""), ServiceFailed, False),
             (refuse(ServiceNotReady), ServiceFailed, True),
         ],
     )
@@ -220,7 +192,7 @@ class TestRefusals:
         [("7", 7), ("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("soon", None), ("-5", None), ("9" * 400, None), ("", None)],
     )
     async def test_retry_after_is_read(self, client, service, activation, value, seconds):
-        service.behave(answering(503, b"", retry_after=value))
+        service.behave(answer_with(503, b"", headers={"retry-after": value}))
         with pytest.raises(ServiceFailed) as refusal:
             await client.activate(activation, idempotency_key="1")
         assert refusal.value.retry_after == seconds
@@ -231,28 +203,31 @@ class TestAnswersThatTheContractDoesNotKnow:
         ("behaviour", "fault"),
         [
             (garbage(), "the answer is text/html, not application/json"),
-            (answering(200, b"{}", ""), "the answer is of no type, not application/json"),
-            (answering(200, b"{", "application/json"), "it is not JSON"),
-            (answering(200, b""), "it is empty"),
-            (answering(200, []), "expected a JSON object"),
-            (answering(200, b'{"status": NaN}'), "NaN is not a JSON number"),
-            (answering(200, {"status": "done", "tenant_id": 5}), "status: Input should be 'activated'; tenant_id: "),
-            (answering(200, {"status": "activated", "tenant_id": "hallym_univ"}), "access_url: Field required"),
+            (answer_with(200, b"{}", ""), "the answer is of no type, not application/json"),
+            (answer_with(200, b"{", "application/json"), "it is not JSON"),
+            (answer_with(200, b""), "it is empty"),
+            (answer_with(200, []), "expected a JSON object"),
+            (answer_with(200, b'{"status": NaN}'), "NaN is not a JSON number"),
+            (answer_with(200, {"status": "done", "tenant_id": 5}), "status: Input should be 'activated'; tenant_id: "),
+            (answer_with(200, {"status": "activated", "tenant_id": "hallym_univ"}), "access_url: Field required"),
             (
-                answering(
+                answer_with(
                     200, {"status": "activated", "tenant_id": "hallym_univ", "access_url": "javascript:alert(1)"}
                 ),
                 "access_url: ",
             ),
             (
-                answering(200, {"status": "activated", "tenant_id": "other_univ", "access_url": "https://x.example"}),
+                answer_with(200, {"status": "activated", "tenant_id": "other_univ", "access_url": "https://x.example"}),
                 "tenant_id: it is about other_univ, not about hallym_univ",
             ),
-            (answering(200, b" " * 2_000_000), "the answer is larger than 1048576 bytes"),
-            (answering(200, b"\x1f\x8b", content_encoding="gzip"), "the answer is compressed"),
-            (answering(201, {}), "the contract knows 200 alone"),
-            (answering(202, {"operation_id": "x", "status": "in_progress"}), "does not declare that it answers later"),
-            (answering(204, b""), "the contract knows 200 alone"),
+            (answer_with(200, b" " * 2_000_000), "the answer is larger than 1048576 bytes"),
+            (answer_with(200, b"\x1f\x8b", headers={"content-encoding": "gzip"}), "the answer is compressed"),
+            (answer_with(201, {}), "the contract knows 200 alone"),
+            (
+                answer_with(202, {"operation_id": "x", "status": "in_progress"}),
+                "does not declare that it answers later",
+            ),
+            (answer_with(204, b""), "the contract knows 200 alone"),
         ],
     )
     async def test_they_are_refused_by_what_is_wrong_with_them(self, client, service, activation, behaviour, fault):
@@ -265,20 +240,20 @@ class TestAnswersThatTheContractDoesNotKnow:
         assert len(service.calls) == 1
 
     async def test_an_answer_for_another_period_is_refused(self, client, service):
-        service.behave(answering(200, {"tenant_id": "hallym_univ", "period": "1999-01", "usage": {}}))
+        service.behave(answer_with(200, {"tenant_id": "hallym_univ", "period": "1999-01", "usage": {}}))
         with pytest.raises(ServiceAnswerInvalid, match="usage of 2026-01, the service answered for 1999-01"):
             await client.usage("hallym_univ", "2026-01")
 
     async def test_a_password_in_an_answer_is_read_and_not_shown(self, client, service, activation):
         answer = {"status": "activated", "tenant_id": "hallym_univ", "access_url": "https://x.example"}
-        service.behave(answering(200, answer | {"admin_credentials": {"temp_password": "hunter2"}}))
+        service.behave(answer_with(200, answer | {"admin_credentials": {"temp_password": "hunter2"}}))
         answer = await client.activate(activation, idempotency_key="1")
         assert answer.admin_credentials.temp_password == "hunter2"
         assert "hunter2" not in repr(answer) + answer.model_dump_json()
 
     @pytest.mark.parametrize("target", ["http://169.254.169.254/latest", "/elsewhere", ""])
     async def test_a_redirect_is_not_followed(self, client, service, activation, target):
-        service.behave(answering(307, b"", location=target))
+        service.behave(answer_with(307, b"", headers={"location": target}))
         with pytest.raises(ServiceAnswerInvalid, match=f"a redirect to {target or 'nowhere'}; "):
             await client.activate(activation, idempotency_key="1")
         assert len(service.calls) == 1
@@ -292,7 +267,7 @@ class TestAnswersThatTheContractDoesNotKnow:
     @pytest.mark.parametrize(
         "answer", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x16", b"HTTP/1.1 zweihundert\r\n\r\n"]
     )
-    async def test_what_is_not_http_is_refused(self, loopback, activation, answer):
+    async def test_what_is_not_http_is_refused(self, raw_service, loopback, activation, answer):
         async with (
             raw_service(answer) as (url, _),
             StandardAPIClient(FakeService().manifest(url), "k3y", addresses=loopback) as client,
@@ -300,123 +275,10 @@ class TestAnswersThatTheContractDoesNotKnow:
             with pytest.raises(ServiceAnswerInvalid, match="something that is not HTTP"):
                 await client.activate(activation, idempotency_key="1")
 
-    async def test_an_endless_header_is_refused(self, loopback, activation):
+    async def test_an_endless_header_is_refused(self, raw_service, loopback, activation):
         async with (
             raw_service(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000) as (url, _),
             StandardAPIClient(FakeService().manifest(url), "k3y", addresses=loopback) as client,
         ):
             with pytest.raises(ServiceCallError):
                 await client.activate(activation, idempotency_key="1")
-
-
-class TestTime:
-    @pytest.mark.parametrize("behaviour", [silent, dripping(interval=0.01)])
-    async def test_a_call_ends_by_its_deadline(self, make_client, service, activation, behaviour):
-        service.behave(behaviour)
-        async with make_client(timeouts=IMPATIENT) as client:
-            with pytest.raises(ServiceTimeout) as late:
-                await client.activate(activation, idempotency_key="1")
-        assert late.value.sent
-        assert service.count("activate") == 1
-
-    async def test_silence_in_the_middle_is_bounded_too(self, make_client, service):
-        async def stall(call: Call) -> None:
-            await call.start(200, {"content-type": "application/json", "content-length": "10"})
-            await call.hung_up()
-
-        service.behave(stall)
-        async with make_client(timeouts=Timeouts(read=0.05, total=60), attempts=1) as client:
-            with pytest.raises(ServiceTimeout):
-                await client.health()
-
-    async def test_a_deadline_that_passes_before_there_is_a_connection_was_not_sent(self, make_client):
-        async def never(host: str, port: int) -> list[str]:
-            await asyncio.Event().wait()
-            return []
-
-        manifest = FakeService().manifest("http://slow-dns.example")
-        addresses = AddressPolicy(resolver=never)
-        async with StandardAPIClient(manifest, "k3y", addresses=addresses, timeouts=Timeouts(9, total=0.1)) as client:
-            with pytest.raises(ServiceUnreachable) as unreachable:
-                await client.health()
-        assert not unreachable.value.sent
-
-
-class TestRetries:
-    @pytest.mark.parametrize("behaviour", [answering(status, b"") for status in (429, 502, 503, 504)])
-    async def test_a_query_is_tried_again_where_that_can_help(self, client, service, behaviour):
-        service.behave(flaky(2, behaviour))
-        assert (await client.health()).status == "healthy"
-        assert service.count("health") == 3
-
-    async def test_a_query_is_tried_a_few_times_and_no_more(self, client, service):
-        service.behave(refuse(ServiceNotReady))
-        with pytest.raises(ServiceFailed):
-            await client.health()
-        assert service.count("health") == 3
-
-    @pytest.mark.parametrize("behaviour", [fail(500), answering(501, b""), refuse(OperationInProgress), garbage()])
-    async def test_a_query_is_not_tried_again_where_it_can_not(self, client, service, behaviour):
-        service.behave(behaviour)
-        with pytest.raises(ServiceCallError):
-            await client.health()
-        assert service.count("health") == 1
-
-    @pytest.mark.parametrize("behaviour", [refuse(ServiceNotReady), answering(502, b""), answering(429, b""), dropped])
-    async def test_a_post_that_arrived_is_never_sent_again(self, client, service, activation, behaviour):
-        service.behave(behaviour)
-        with pytest.raises(ServiceCallError) as failure:
-            await client.activate(activation, idempotency_key="1")
-        assert failure.value.sent
-        assert service.count("activate") == 1
-
-    async def test_a_connection_that_ends_unanswered_is_unknown_for_a_post(self, loopback, activation):
-        async with (
-            raw_service(b"") as (url, asked),
-            StandardAPIClient(FakeService().manifest(url), "k3y", addresses=loopback) as client,
-        ):
-            with pytest.raises(ServiceFailed, match="was not answered: the connection ended") as failure:
-                await client.activate(activation, idempotency_key="1")
-        assert failure.value.sent
-        assert len(asked) == 1
-
-    async def test_a_post_that_never_arrived_is_sent_again(self, service, base_url, activation):
-        port = base_url.rpartition(":")[2]
-        answers = [["127.0.0.2"], ["127.0.0.1"]]  # nobody listens at the first
-
-        async def resolver(host: str, port: int) -> list[str]:
-            return answers.pop(0)
-
-        manifest = service.manifest(f"http://service.example:{port}")
-        addresses = AddressPolicy(allow=["127.0.0.0/8"], resolver=resolver)
-        async with StandardAPIClient(manifest, service.api_key, addresses=addresses) as client:
-            assert (await client.activate(activation, idempotency_key="1")).status == "activated"
-        assert service.count("activate") == 1
-
-    async def test_a_service_that_is_away_is_unreachable(self, loopback, activation, unused_tcp_port):
-        manifest = FakeService().manifest(f"http://127.0.0.1:{unused_tcp_port}")
-        async with StandardAPIClient(manifest, "k3y", addresses=loopback) as client:
-            with pytest.raises(ServiceUnreachable, match="found no connection") as unreachable:
-                await client.activate(activation, idempotency_key="1")
-        assert (unreachable.value.sent, unreachable.value.retryable) == (False, True)
-
-    async def test_it_does_not_wait_past_its_deadline(self, client, service):
-        service.behave(answering(503, b"", retry_after="3600"))
-        with pytest.raises(ServiceFailed) as failure:
-            await client.health()
-        assert failure.value.retry_after == 3600
-        assert service.count("health") == 1
-
-
-class TestAddresses:
-    async def test_a_private_address_is_not_called_unless_it_is_allowed(self, make_client, service, activation):
-        async with make_client(addresses=AddressPolicy()) as client:
-            with pytest.raises(AddressNotAllowed, match=r"was not sent: 127\.0\.0\.1 is not a public address"):
-                await client.activate(activation, idempotency_key="1")
-        assert service.calls == []
-
-    @pytest.mark.parametrize("key", ["a b", "k\r\nX: y", "키"])
-    def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(self, service, key):
-        with pytest.raises(ConfigurationError) as refusal:
-            StandardAPIClient(service.manifest("https://x.example"), key)
-        assert key not in str(refusal.value)
