@@ -162,7 +162,7 @@ def assemble(
         *catalog.jobs(kernel, driver),
         *subscriptions.jobs(kernel),
         *provisioning.jobs(kernel, runner),
-        _rescue(kernel, settings.worker.stalled_after),
+        _rescue(kernel, settings),
     ):
         kernel.jobs.register(job)
     worker = settings.worker
@@ -179,8 +179,8 @@ def assemble(
     )
 
 
-def _rescue(kernel: Kernel, stalled_after: float) -> Job:
+def _rescue(kernel: Kernel, settings: Settings) -> Job:
     async def rescue() -> None:
-        await kernel.jobs.rescue(stalled_after=stalled_after)
+        await kernel.jobs.rescue(stalled_after=settings.worker.stalled_after)
 
-    return Job("jobs.rescue", rescue, cron="* * * * * */5")
+    return Job("jobs.rescue", rescue, cron=f"* * * * * */{settings.worker.rescue_every}")

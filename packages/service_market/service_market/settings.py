@@ -44,6 +44,7 @@ class WorkerSettings(_Group):
     stalled_after: float = Field(
         default=20.0, gt=0, description="After this silence a worker's jobs are given to another."
     )
+    rescue_every: int = Field(default=5, ge=1, le=59, description="How often to look for jobs of silent workers.")
     grace: float = Field(default=20.0, gt=0, description="How long running jobs may take to end at shutdown.")
 
 

@@ -66,7 +66,8 @@ class Remote:
             raise Stop(ExitCode.USAGE, text.BAD_URL(url=url)) from None
         if base.scheme not in {"http", "https"} or not base.host:
             raise Stop(ExitCode.USAGE, text.BAD_URL(url=url))
-        self._http = httpx2.Client(base_url=base, timeout=_TIMEOUT, trust_env=False)
+        # Without TLS there is nothing to verify, and loading the certificates takes longer than most calls.
+        self._http = httpx2.Client(base_url=base, timeout=_TIMEOUT, trust_env=False, verify=base.scheme == "https")
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,13 @@ from service_market.rooms.catalog import service
 from service_market.rooms.catalog.errors import ManifestInvalid, ServiceNotFound, ServiceOfAnotherVendor
 from service_market.rooms.catalog.models import Service
 from service_market.rooms.catalog.repository import Services
-from service_market.rooms.catalog.schemas import ManifestOut, RegisterService, ServiceOut
+from service_market.rooms.catalog.schemas import (
+    ManifestOut,
+    ManifestWarning,
+    RegisteredOut,
+    RegisterService,
+    ServiceOut,
+)
 from service_market.rooms.catalog.types import ServiceState
 
 __all__ = ["router"]
@@ -43,15 +49,18 @@ _WATCH: dict[int | str, dict[str, Any]] = {
     responses=_WATCH | answers(ManifestInvalid, ServiceOfAnotherVendor),
     dependencies=[require("services:write")],
 )
-async def register_service(new: RegisterService, uow: Uow, response: Response) -> Envelope[ServiceOut]:
+async def register_service(new: RegisterService, uow: Uow, response: Response) -> Envelope[RegisteredOut]:
     """Accept a manifest and verify the service: every fault of the manifest at once, with its line and column.
 
     The same manifest again changes nothing but the key; another one of a known service is a new version, which becomes
     current when it is verified.
     """
-    made = await service.submit(uow, text=new.manifest, api_key=new.api_key.get_secret_value(), base_url=new.base_url)
+    made, warnings = await service.submit(
+        uow, text=new.manifest, api_key=new.api_key.get_secret_value(), base_url=new.base_url
+    )
     response.headers["Location"] = f"/api/v1/services/{made.service_id}"
-    return Envelope(data=_shown(made))
+    odd = [ManifestWarning.model_validate(warning) for warning in warnings]
+    return Envelope(data=RegisteredOut(**_shown(made).model_dump(), warnings=odd))
 
 
 @router.get("", operation_id="listServices", summary="List services", dependencies=[require("services:read")])

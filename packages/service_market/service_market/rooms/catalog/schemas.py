@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, StringConstraints
 from service_market.core.envelope import Wire
 from service_market.rooms.catalog.types import ServiceState
 
-__all__ = ["ManifestOut", "RegisterService", "ServiceOut"]
+__all__ = ["ManifestOut", "ManifestWarning", "RegisterService", "RegisteredOut", "ServiceOut"]
 
 _EXAMPLE = """version: "1.0"
 service:
@@ -54,6 +54,21 @@ class ServiceOut(Wire):
     manifest_digest: str
     created_at: datetime
     verified_at: datetime | None
+
+
+class ManifestWarning(Wire):
+    """Something odd in a manifest that is no fault, such as a key that nobody knows. Places count from 1."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+
+
+class RegisteredOut(ServiceOut):
+    """A service as it was registered just now."""
+
+    warnings: Annotated[list[ManifestWarning], Field(description="What is odd in the manifest, first to last.")]
 
 
 class ManifestOut(Wire):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mt_paas.errors import ManifestError, ServiceCallError
-from mt_paas.standard_api.manifest import Manifest
+from mt_paas.errors import ManifestError, ManifestFault, ServiceCallError
+from mt_paas.standard_api.manifest import Manifest, check
 from mt_paas.standard_api.models import HealthStatus
 from pydantic import ValidationError
 
@@ -30,36 +30,42 @@ def key_context(service_id: str) -> str:
     return f"service:{service_id}:key"
 
 
-def parse(text: str, base_url: str | None) -> Manifest:
-    """Return the manifest, at ``base_url`` if one is given. Raises :class:`ManifestInvalid` with every fault."""
+def parse(text: str, base_url: str | None) -> tuple[Manifest, tuple[ManifestFault, ...]]:
+    """Return the manifest, at ``base_url`` if one is given, and what is odd about it without being wrong.
+
+    Raises :class:`ManifestInvalid` with every fault.
+    """
+    report = check(text)
     try:
-        manifest = Manifest.parse(text)
+        manifest = report.required()
     except ManifestError as error:
         faults = [fault.as_dict() for fault in error.faults]
         count = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
         raise ManifestInvalid(f"The manifest has {count}: {error}", details=faults) from None
     if base_url is None:
-        return manifest
+        return manifest, report.warnings
     document = manifest.model_dump(mode="json")
     document["endpoints"]["base_url"] = base_url
     try:
-        return stored(document)
+        return stored(document), report.warnings
     except ValidationError as error:
         raise ManifestInvalid(f"base_url: {error.errors()[0]['msg']}") from None
 
 
 def stored(document: dict[str, Any]) -> Manifest:
     """Return the manifest of a document that was accepted before."""
-    return Manifest.model_validate(document, strict=False)  # JSON has no enumerations
+    return Manifest.model_validate(document)
 
 
-async def submit(uow: UnitOfWork, *, text: str, api_key: str, base_url: str | None) -> Service:
-    """Register a manifest, or a new version of one, and start its verification.
+async def submit(
+    uow: UnitOfWork, *, text: str, api_key: str, base_url: str | None
+) -> tuple[Service, tuple[ManifestFault, ...]]:
+    """Register a manifest, or a new version of one, and start its verification; return the warnings beside it.
 
     The service is called only after this is committed, by a job. Until a new version is verified, the one before stays
     current. Raises :class:`ManifestInvalid` and :class:`ServiceOfAnotherVendor`.
     """
-    manifest = parse(text, base_url)
+    manifest, warnings = parse(text, base_url)
     service_id, now = manifest.service.id, uow.now()
     services = Services(uow)
     sealed = uow.box.seal(api_key, context=key_context(service_id))
@@ -81,7 +87,7 @@ async def submit(uow: UnitOfWork, *, text: str, api_key: str, base_url: str | No
     service.sealed_key = sealed
     service.proposed_id = version.id
     await _start_verification(uow, service)
-    return await _locked(uow, service_id)
+    return await _locked(uow, service_id), warnings
 
 
 async def reverify(uow: UnitOfWork, service_id: str) -> Service:

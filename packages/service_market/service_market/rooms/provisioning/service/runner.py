@@ -212,7 +212,7 @@ class Runner:
                 await self._go_back(operations, run, step.again_from)
             operation = await operations.get(operation_id)
             overdue = operation is None or await operations.is_overdue(operation)
-            if error.retryable and run.attempt < self._policy.attempts and not overdue:
+            if (error.retryable or unknown) and run.attempt < self._policy.attempts and not overdue:
                 delay = self._policy.delay(run.attempt, error.retry_after)
                 await operations.release(operation_id, run.owner, again_in=delay)
                 await enqueue(uow, operation_id, run.context.tenant.pk, delay=delay)
