@@ -3,8 +3,9 @@
 PostgreSQL refuses to run as root. Started by root it therefore runs as ``postgres``, or as ``nobody`` where there is no
 such user, and that user must be able to reach the data and the programs. No folder that was there before is opened for
 it: a home that it can not reach (below ``/root``, say) keeps the locks and the password and gets a link, ``data``, to a
-new folder in ``/var/lib/mt_paas``; programs that it can not read (a private ``.venv``) are copied beside the data, once
-for each version.
+new folder in ``/var/lib/mt_paas``, or in the folder for temporary files when the home is there too. Who removes such a
+home removes the folder that its link leads to. Programs that the user can not read (a private ``.venv``) are copied
+beside the data, once for each version.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from mt_paas.errors import ConfigurationError
 __all__ = ["Account", "Placement", "place"]
 
 _FALLBACK = Path("/var/lib/mt_paas")
-_ACCOUNTS = ("postgres", "nobody")
+_ACCOUNTS = ("postgres", "_postgres", "nobody")  # the second is macOS's
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,7 @@ def place(home: Path) -> Placement:
         return Placement(None, data)
     account = _account(data)
     if not os.path.lexists(data) and not account.can_enter(home):
-        _FALLBACK.mkdir(mode=0o755, parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{home.name}-", dir=_FALLBACK))
+        folder = Path(tempfile.mkdtemp(prefix=f"mt-paas-{home.name}-", dir=_reachable_folder(home, account)))
         folder.chmod(0o711)
         data.symlink_to(folder / "data")
     if data.is_symlink():
@@ -120,6 +120,15 @@ def place(home: Path) -> Placement:
             "where everybody may pass, start as another user than root, or set DATABASE_URL"
         )
     return Placement(account, data)
+
+
+def _reachable_folder(home: Path, account: Account) -> Path:
+    """Return where the data of a home that ``account`` can not reach go: as lasting a place as the home is."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    if home.resolve().is_relative_to(temporary) and account.can_enter(temporary):
+        return temporary
+    _FALLBACK.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return _FALLBACK
 
 
 def _account(data: Path) -> Account:

