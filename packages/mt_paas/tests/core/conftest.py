@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from mt_paas.core.manager import TenantManager
-from psycopg import sql
+from mt_paas.testing.tenants import drop_registry
 from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, select, text
 
 METADATA = MetaData()
@@ -49,23 +49,6 @@ class Server:
         found = self.rows("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s) ORDER BY 1", prefix)
         return [name for (name,) in found]
 
-    def wipe(self, registry_url: str, prefix: str) -> None:
-        """Drop every database and role that the registry made."""
-        with psycopg.connect(registry_url) as connection:
-            made = connection.execute("SELECT to_regclass('mt_service')").fetchone()
-            if made == (None,):
-                return
-            found = connection.execute("SELECT registry_id FROM mt_service").fetchone()
-        own = (prefix, *((f"mt_{found[0].hex[:12]}",) if found else ()))
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for start in own:
-                for name in self.databases(start):
-                    connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
-                    connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-            for start in own:
-                for name in self.roles(start):
-                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
-
 
 @pytest.fixture
 def clock() -> MovableClock:
@@ -82,7 +65,11 @@ def prefix(server: Server, fresh_database: str) -> Iterator[str]:
     """What this test's databases and roles begin with; they are gone after it."""
     prefix = f"t{secrets.token_hex(3)}_"
     yield prefix
-    server.wipe(fresh_database, prefix)
+    drop_registry(fresh_database)
+    for name in server.databases(prefix):
+        server.rows(f'DROP DATABASE "{name}"')
+    for name in server.roles(prefix):
+        server.rows(f'DROP ROLE "{name}"')
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 PROGRAM = Path(__file__).with_name("kill_points.py")
@@ -23,4 +24,6 @@ async def test_killed_at_any_statement_the_same_calls_complete(fresh_database, p
     assert sorted(server.databases(prefix)) == sorted(
         f"{prefix}born_{number}" for number in range(deaths + 2, births + 2)
     )
-    assert server.rows("SELECT datname FROM pg_database WHERE datname LIKE 'mt_%%_new_%%'") == []
+    with psycopg.connect(fresh_database) as connection:
+        ((registry_id,),) = connection.execute("SELECT registry_id FROM mt_service").fetchall()
+    assert server.databases(f"mt_{registry_id.hex}_new") == []
