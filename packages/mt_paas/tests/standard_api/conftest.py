@@ -120,7 +120,7 @@ def assert_refused() -> Callable[[httpx2.Response, int, str], dict]:
 
 @pytest.fixture
 def raw_service() -> Callable[[bytes], AbstractAsyncContextManager[tuple[str, list[bytes]]]]:
-    """Return a server that gives the same bytes to whoever asks, and closes; it yields its address and what was asked."""
+    """Return a server that gives the same bytes to whoever asks; it yields its address and what was asked."""
 
     @asynccontextmanager
     async def serve_bytes(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
