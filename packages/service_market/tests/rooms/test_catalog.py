@@ -12,6 +12,7 @@ import pytest
 from mt_paas.errors import ManifestError
 from mt_paas.standard_api.manifest import Manifest
 from service_market.assembly import Addresses, Market, assemble
+from service_market.rooms.catalog.service import find_service, key_context
 from service_market.settings import Settings
 
 MANIFEST = Path(__file__).parents[3] / "mt_paas/tests/standard_api/manifest/keli_tutor.yaml"
@@ -150,6 +151,9 @@ class TestRegister:
         assert after["state"] == "listed"
         assert after["manifest_digest"] == before["manifest_digest"]
         assert after["created_at"] == before["created_at"]
+        async with market.kernel.unit() as uow:
+            kept = (await find_service(uow, "keli_tutor")).sealed_key
+            assert uow.box.open(kept, context=key_context("keli_tutor")) == "keli-market-key-the-next"
 
     async def test_the_key_is_in_no_answer(self, operator, market):
         said = [await operator.post("/services", json={"manifest": KELI, "api_key": KEY})]

@@ -80,7 +80,7 @@ def upgrade() -> None:
         sa.Column("service_pk", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
-        sa.Column("document", postgresql.JSONB(), nullable=False),
+        sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["service_pk"], ["service.id"], name="fk_manifest_version_service_pk_service"),
         sa.PrimaryKeyConstraint("id", name="pk_manifest_version"),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service_market.core.db import Base
@@ -25,7 +25,7 @@ class ManifestVersion(Base):
     service_pk: Mapped[UUID] = mapped_column(ForeignKey("service.id"), index=True)
     digest: Mapped[str]
     source: Mapped[str]
-    document: Mapped[dict[str, Any]]
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)  # JSONB would forget the order of the plans
     created_at: Mapped[datetime]
 
 
