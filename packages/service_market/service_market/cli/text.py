@@ -211,3 +211,93 @@ STARTED_AT = Message("started", "시작")
 FINISHED = Message("finished", "종료")
 LINK = Message("set-up link", "설정 링크")
 EXPIRED = Message("expired", "만료된 구독")
+
+# --- the demo ------------------------------------------------------------------------------------------------------
+
+NOT_A_DEMO = Message(
+    "{folder} holds something that no demo made; the demo empties its folder, so give it another with --home.",
+    "{folder}에는 데모가 만들지 않은 것이 있습니다. 데모는 폴더를 비우므로 --home으로 다른 폴더를 주세요.",
+)
+TOO_MANY_DEMOS = Message("Too many demos run in {folder}.", "{folder}에서 너무 많은 데모가 실행 중입니다.")
+DEMO_NEEDS = Message(
+    "The demo needs {services}, which is not installed: run it in the repository, with make demo.",
+    "데모에는 {services}이(가) 필요하지만 설치되어 있지 않습니다. 저장소에서 make demo로 실행하세요.",
+)
+DEMO_START = Message("the market and two services answer", "마켓과 두 서비스가 응답합니다")
+DEMO_REGISTER = Message(
+    "both manifests are registered, both services listed", "두 매니페스트를 등록해 두 서비스가 목록에 올랐습니다"
+)
+DEMO_SCHOOLS = Message("two schools are there", "두 학교를 만들었습니다")
+DEMO_SUBSCRIBE = Message(
+    "each school subscribed to each service; four tenants are active",
+    "학교마다 두 서비스를 구독해 네 테넌트가 활성화되었습니다",
+)
+DEMO_REDEEM = Message(
+    "each administrator got in by a link that works once", "관리자마다 한 번만 쓸 수 있는 링크로 접속 키를 받았습니다"
+)
+DEMO_WRITE = Message("notes are written and read in each tenant", "테넌트마다 노트를 쓰고 읽었습니다")
+DEMO_ISOLATION = Message(
+    "no tenant's key reads another's notes (403, 401), and their data differ",
+    "어느 테넌트의 키로도 다른 테넌트의 노트를 읽을 수 없고(403, 401) 데이터가 서로 다릅니다",
+)
+DEMO_EXPIRE = Message(
+    "32 days pass on the market's calendar: the terms end, the tenants are deactivated",
+    "마켓의 달력을 32일 옮기자 기간이 끝나 테넌트가 비활성화되었습니다",
+)
+DEMO_REFUSED = Message("the services refuse their users (403)", "서비스가 사용자를 거절합니다(403)")
+DEMO_REACTIVATE = Message("renewed and reactivated", "갱신하여 다시 활성화했습니다")
+DEMO_STILL_THERE = Message("the notes are still there", "노트가 그대로 있습니다")
+DEMO_PURGE = Message(
+    "{tenant} is purged; {service} knows it no more, and the others are unharmed",
+    "{tenant}을(를) purge했습니다. {service}은(는) 더 이상 알지 못하고 다른 테넌트는 그대로입니다",
+)
+DEMO_DONE = Message("Everything was as it must be, in {seconds} s.", "모두 올바르게 동작했습니다({seconds}초).")
+DEMO_STANDS = Message(
+    """
+The market is at      {url}/api/v1
+The operator's token  {token}
+Logs                  {folder}/logs
+
+Try:
+  export MARKET_URL={url} MARKET_HOME={folder}
+  market tenant list
+  market tenant history hallym_univ
+  market operation list
+  curl -H "Authorization: Bearer $(cat {token})" {url}/api/v1/tenants
+
+Ctrl-C ends the market and the services.""",
+    """
+마켓 주소     {url}/api/v1
+운영자 토큰   {token}
+로그          {folder}/logs
+
+해 보기:
+  export MARKET_URL={url} MARKET_HOME={folder}
+  market tenant list
+  market tenant history hallym_univ
+  market operation list
+  curl -H "Authorization: Bearer $(cat {token})" {url}/api/v1/tenants
+
+Ctrl-C로 마켓과 서비스를 끝냅니다.""",
+)
+DEMO_NOTES = Message("notes", "노트")
+DEMO_TOOK = Message("activated in", "활성화 시간")
+DEMO_SILENT = Message(
+    "{program} did not answer within {seconds} s", "{program}이(가) {seconds}초 안에 응답하지 않았습니다"
+)
+DEMO_ENDED = Message(
+    "{program} ended by itself (exit code {code})", "{program}이(가) 스스로 끝났습니다(종료 코드 {code})"
+)
+DEMO_NO_ANSWER = Message("{call} got no answer: {why}", "{call}에 응답이 없습니다: {why}")
+DEMO_WRONG_STATUS = Message(
+    "{call} answered {status} where {expected} was due", "{call}의 응답이 {expected}이어야 하는데 {status}입니다"
+)
+DEMO_WRONG_STATE = Message(
+    "{tenant} is {state} where {expected} was due: {why}",
+    "{tenant}의 상태가 {expected}이어야 하는데 {state}입니다: {why}",
+)
+DEMO_LINK_TWICE = Message(
+    "the market gave the set-up link of {tenant} out twice", "마켓이 {tenant}의 설정 링크를 두 번 내주었습니다"
+)
+DEMO_STUCK = Message("{what} is still {state} after {seconds} s", "{what}이(가) {seconds}초 뒤에도 {state}입니다")
+DEMO_NOT_EQUAL = Message("{found} is there where {expected} was due", "{expected}이어야 하는데 {found}입니다")

@@ -102,6 +102,8 @@ class _Told:
     def tell(self, operation: dict[str, Any]) -> None:
         """Say which steps ended since the last time, and that an attempt failed and another one follows."""
         for step in operation["steps"]:
+            if step["state"] == "uncertain":  # it was sent, and is not answered yet
+                continue
             mark, style = _MARKS.get(step["state"], ("✗", "red"))
             why = f": {step['error']}" if step["error"] else ""
             self._once((step["name"], step["state"], step["attempts"]), f"  {mark} {step['name']}{why}", style)

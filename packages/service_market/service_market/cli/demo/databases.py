@@ -82,4 +82,4 @@ def _names(connection: psycopg.Connection, query: str, prefixes: list[str]) -> l
 def _run(connection: psycopg.Connection, statement: str, name: str) -> None:
     from psycopg import sql
 
-    connection.execute(sql.SQL(statement).format(sql.Identifier(name)))  # type: ignore[arg-type]  # constants of this module
+    connection.execute(sql.SQL(statement).format(sql.Identifier(name)))

@@ -70,7 +70,8 @@ def end_groups(groups: Iterable[int], is_alive: Callable[[int], bool]) -> None:
 def main() -> int:
     """Keep what the order says until the demo's end of the pipe closes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a terminal tells the demo, and the demo's end tells the keeper
+        # A terminal tells the demo, and the demo's end tells the keeper. Not SIG_IGN: children would inherit it.
+        signal.signal(number, lambda *_: None)
     order = Order.load(sys.stdin.buffer.readline())
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
@@ -101,7 +102,8 @@ def _start(program: Program, lock: int) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             pass_fds=(lock,),
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            # The keeper has one thread, so what runs between fork and exec can not meet a lock that is held.
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - see above
         )
 
 

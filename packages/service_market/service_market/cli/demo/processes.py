@@ -23,7 +23,7 @@ _PATIENCE = 60.0  # seconds for a process to answer
 _LOOK = 0.05  # seconds between two looks
 
 
-class Surprise(Exception):  # noqa: N818 - what the demo did not expect is not always an error
+class Surprise(Exception):
     """Something was not as it must be. ``program`` names the process whose log tells more."""
 
     def __init__(self, what: str, program: str | None = None) -> None:
@@ -41,7 +41,7 @@ class Processes:
         self._failure: str | None = None
 
     def __enter__(self) -> Self:
-        self._keeper = subprocess.Popen(  # noqa: S603 - this program's own module
+        self._keeper = subprocess.Popen(
             [sys.executable, "-m", "service_market.cli.demo.keeper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -71,11 +71,11 @@ class Processes:
                 OwnDatabases(self._order.server, self._order.run).drop()
 
     def wait_until_answered(self, program: str, url: str) -> None:
-        """Return once ``url`` answers with a success. Raises :class:`Surprise` when the process ends, or is too slow."""
+        """Return once ``url`` answers well. Raises :class:`Surprise` when a process ends, or is too slow."""
         import httpx2
 
         deadline = time.monotonic() + _PATIENCE
-        with httpx2.Client(timeout=5.0, trust_env=False, verify=False) as http:  # noqa: S501 - plain HTTP on this machine
+        with httpx2.Client(timeout=5.0, trust_env=False, verify=False) as http:
             while time.monotonic() < deadline:
                 self.require_all()
                 with suppress(httpx2.TransportError):
