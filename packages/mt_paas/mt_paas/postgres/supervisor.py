@@ -92,10 +92,11 @@ class Supervisor:
     def _serve(self) -> bool:
         """Run one postmaster to its end; return whether it became ready."""
         ready = asked = False
+        stale = self._lock_file_stamp()
         child = self._spawn()
         try:
             while child.poll() is None:
-                if not ready and self._is_ready(child.pid):
+                if not ready and self._lock_file_stamp() != stale and self._is_ready(child.pid):
                     ready = True
                     self._publish()
                 self._stopping = self._stopping or self._is_unused()
@@ -129,6 +130,14 @@ class Supervisor:
             extra_groups=None if self._order.user is None else [],
             preexec_fn=_death_signal(),  # noqa: PLW1509 this program has one thread
         )
+
+    def _lock_file_stamp(self) -> tuple[int, int] | None:
+        """Tell one writing of the lock file from another: in a new container the pid in a left-over one is the same."""
+        try:
+            status = Path(self._order.data, "postmaster.pid").stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def _is_ready(self, pid: int) -> bool:
         try:

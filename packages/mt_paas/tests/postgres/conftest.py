@@ -53,11 +53,15 @@ def is_stopped(home: Path) -> bool:
 
 
 class UserProcess:
-    """A process that uses the server of ``home`` until it is told to leave, or killed."""
+    """A process that uses the server of ``home`` until it is told to leave, or killed.
 
-    def __init__(self, home: Path, *, fast: bool = True) -> None:
+    ``container`` puts it into a world of its own pids, as its first process: everything in there dies with it.
+    """
+
+    def __init__(self, home: Path, *, fast: bool = True, container: bool = False) -> None:
+        unshare = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
         self.process = subprocess.Popen(  # noqa: S603 this interpreter, and the program above
-            [sys.executable, "-c", USER_PROGRAM, str(home), "fast" if fast else ""],
+            [*(unshare if container else []), sys.executable, "-c", USER_PROGRAM, str(home), "fast" if fast else ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

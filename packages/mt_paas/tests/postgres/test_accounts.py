@@ -112,6 +112,20 @@ class TestStartedByRoot:
             EmbeddedPostgres(home_on_a_small_disk, fast=True).start()
 
 
+class TestInAContainer:
+    def test_the_same_pids_as_before_the_crash_are_no_obstacle(self, home: Path, tools: Any) -> None:
+        if subprocess.run(["/usr/bin/unshare", "--pid", "--fork", "true"], check=False).returncode != 0:
+            pytest.skip("no namespace can be made here")
+        pids = []
+        for _ in range(3):
+            with tools.UserProcess(home, container=True) as user:
+                psycopg.connect(user.url).close()
+                pids.append(tools.postmaster(home))
+                user.kill()
+            tools.eventually(lambda: tools.is_stopped(home), "all that was in the container is gone")
+        assert pids[1] == pids[2]  # else this test shows nothing
+
+
 class TestStartedByAPlainUser:
     def test_the_server_is_that_user(
         self, home: Path, tools: Any, plain_python: list[str], plain_user: dict[str, Any]
