@@ -59,9 +59,9 @@ def load_settings(*, home: Path | None = None, host: str | None = None, port: in
     return settings
 
 
-def up(settings: Settings, *, worker: bool) -> None:
-    """Serve until told to stop."""
-    with _sentences(), _listen(settings.api.host, settings.api.port) as listening:
+def up(settings: Settings, *, worker: bool, fd: int | None = None) -> None:
+    """Serve until told to stop, on the socket ``fd`` if one is given."""
+    with _sentences(), _listen(settings.api.host, settings.api.port, fd) as listening:
         asyncio.run(_until_told(_serve(settings, listening, worker=worker)))
     Screen().say(text.STOPPED())
 
@@ -152,6 +152,7 @@ def _read(file: Path) -> str:
 
 
 def _write(file: Path, token: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     fresh.touch(mode=0o600)
     fresh.write_text(token + "\n")
@@ -191,8 +192,12 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def _listen(host: str, port: int, fd: int | None) -> Iterator[socket.socket]:
     """Take the port before anything else is started, so that one in use costs nothing."""
+    if fd is not None:
+        with _given(fd) as listening:
+            yield listening
+        return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
@@ -201,6 +206,13 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         raise Stop(ExitCode.FAILED, said(host=host, port=port, why=os.strerror(error.errno or 0))) from None
     with listening:
         yield listening
+
+
+def _given(fd: int) -> socket.socket:
+    try:
+        return socket.socket(fileno=fd)
+    except OSError as error:
+        raise Stop(ExitCode.USAGE, text.NOT_A_SOCKET(fd=fd, why=error.strerror)) from None
 
 
 @contextmanager

@@ -1,0 +1,121 @@
+"""The two services as they are run: processes of their own, killed without warning and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+from mt_paas.testing.tenants import drop_registry
+
+from tests.e2e.processes import Process, eventually, free_port
+
+KEY = "the-markets-key-0123456789"
+BODY = {
+    "tenant_id": "hallym_univ",
+    "tenant_name": "Hallym",
+    "plan": "basic",
+    "admin": {"email": "admin@hallym.ac.kr", "name": "Hong"},
+}
+
+
+class RunningService:
+    """A service in a process of its own, on a port of its own."""
+
+    def __init__(self, name: str, folder: Path, database_url: str, prefix: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = {
+            "MT_API_KEYS": KEY,
+            "MT_PUBLIC_URL": self.url,
+            "MT_DATABASE_URL": database_url,
+            "MT_TENANT_PREFIX": prefix,
+            "MT_HOME": str(folder / "data"),
+        }
+        command = ["-m", "uvicorn", f"{name}.app:app", "--port", str(self.port)]
+        self.process = Process(command, folder / f"{self.port}.log", environment)
+
+    async def call(self, method: str, path: str, **options: object) -> httpx2.Response:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as client:
+            return await client.request(method, path, **options)
+
+    async def activate(self) -> httpx2.Response:
+        path = "/mt/tenant/hallym_univ/activate"
+        return await self.call("POST", path, json=BODY, headers={"X-Market-API-Key": KEY})
+
+    async def ready(self) -> None:
+        async def answers() -> bool:
+            try:
+                return (await self.call("GET", "/mt/health")).status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        await eventually(answers)
+
+
+@pytest.fixture
+def start(tmp_path, fresh_database) -> Iterator[object]:
+    """Start a service; each call starts another process of it, on the same data."""
+    prefix = f"t{secrets.token_hex(3)}_"
+    with ExitStack() as stack:
+
+        async def start(name: str) -> RunningService:
+            service = RunningService(name, tmp_path, fresh_database, prefix)
+            stack.enter_context(service.process)
+            await service.ready()
+            return service
+
+        yield start
+    drop_registry(fresh_database)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("name", ["sample_service", "plain_service"])
+class TestKill9:
+    async def test_loses_no_note_and_no_tenant(self, start, name):
+        service = await start(name)
+        activated = await service.activate()
+        key = (await service.call("POST", activated.json()["admin_credentials"]["setup_url"])).json()["access_key"]
+        user = {"Authorization": f"Bearer {key}"}
+        written = await service.call("POST", "/app/notes", json={"text": "kept"}, headers=user)
+        assert written.status_code == 201
+
+        service.process.end()
+        service.process.start()
+        await service.ready()
+
+        assert (await service.call("GET", "/app/notes", headers=user)).json() == [{"text": "kept"}]
+        assert (await service.activate()).json() == activated.json()
+
+    async def test_during_an_activation_leaves_one_that_the_same_request_completes(self, start, name):
+        service = await start(name)
+        activating = asyncio.create_task(service.activate())
+        await asyncio.wait([activating], timeout=0.05)  # long enough to begin, and on most machines to end
+        service.process.end()
+        await asyncio.wait([activating])
+        activating.exception()
+
+        service.process.start()
+        await service.ready()
+        answer = await service.activate()
+
+        assert answer.status_code == 200
+        assert answer.json()["status"] == "activated"
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("name", ["sample_service", "plain_service"])
+async def test_two_processes_are_one_service(start, name):
+    one, other = await start(name), await start(name)
+
+    answers = await asyncio.gather(*(service.activate() for service in (one, other) for _ in range(3)))
+    again = [await service.activate() for service in (one, other)]
+
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert [answer.status_code for answer in again] == [200, 200]
+    links = {answer.json()["admin_credentials"]["setup_url"].partition("?")[2] for answer in again}
+    assert len(links) == 1
