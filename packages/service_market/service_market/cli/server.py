@@ -31,6 +31,10 @@ def up(
     *,
     host: Annotated[str | None, typer.Option(show_default="MARKET_API__HOST, else 127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, show_default="MARKET_API__PORT, else 8505")] = None,
+    fd: Annotated[
+        int | None,
+        typer.Option(min=3, help="Listen on this descriptor, a socket that listens already, instead of a port."),
+    ] = None,
     home: HomeOption = None,
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Serve the API only: a second process beside one that works.")
@@ -44,7 +48,7 @@ def up(
     """
     from service_market.cli import serving
 
-    serving.up(serving.load_settings(home=home, host=host, port=port), worker=not no_worker)
+    serving.up(serving.load_settings(home=home, host=host, port=port), worker=not no_worker, fd=fd)
 
 
 def worker(home: HomeOption = None, _lang: LangOption = None) -> None:

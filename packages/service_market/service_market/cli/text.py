@@ -151,6 +151,7 @@ PORT_IN_USE = Message(
 CANNOT_LISTEN = Message(
     "Listening on {host}:{port} is not possible: {why}", "{host}:{port}에서 들을 수 없습니다: {why}"
 )
+NOT_A_SOCKET = Message("Descriptor {fd} is not a socket: {why}", "{fd}번 디스크립터는 소켓이 아닙니다: {why}")
 BAD_SETTINGS = Message("The settings are not right: {faults}", "설정이 올바르지 않습니다: {faults}")
 DATABASE_AWAY = Message("The database can not be used: {why}", "데이터베이스를 쓸 수 없습니다: {why}")
 SCHEMA_NEWER = Message(

@@ -65,11 +65,11 @@ class OwnDatabases:
         import psycopg
 
         name = self.prefix + "registry"
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount == 0:
             return []
         with psycopg.connect(self.registry) as registry:
-            if not registry.execute("SELECT WHERE to_regclass('mt_service') IS NOT NULL").fetchone():
-                return []
+            if registry.execute("SELECT WHERE to_regclass('mt_service') IS NOT NULL").rowcount == 0:
+                return []  # it ended before it had begun
             found = registry.execute("SELECT registry_id FROM mt_service").fetchall()
         return [f"mt_{registry_id.hex[:12]}" for (registry_id,) in found]
 

@@ -23,15 +23,20 @@ from dataclasses import asdict, dataclass
 __all__ = ["Order", "Program", "end_groups"]
 
 _LOOK = 0.1  # seconds between two looks at the children
-_GRACE = 20.0  # seconds for a clean end
+_GRACE = 60.0  # seconds for a clean end: a database that is stopped writes everything down first
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class Program:
-    """A process to start: its command line, its whole environment, and the file of what it says."""
+    """A process to start: its command line, its whole environment, and the file of what it says.
+
+    ``listening`` is the descriptor of the socket that it serves; the demo has bound it, so that nobody else takes the
+    port while the program starts.
+    """
 
     name: str
+    listening: int
     command: list[str]
     environment: dict[str, str]
     log: str
@@ -78,6 +83,7 @@ def main() -> int:
         _create_databases(order)
         for program in order.programs:
             children[program.name] = child = _start(program, order.lock)
+            os.close(program.listening)
             _tell(event="started", name=program.name, pid=child.pid)
         _watch(children)
     except Exception as error:  # noqa: BLE001 - the demo shows it
@@ -100,7 +106,7 @@ def _start(program: Program, lock: int) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            pass_fds=(lock,),
+            pass_fds=(lock, program.listening),
             start_new_session=True,
             # The keeper has one thread, so what runs between fork and exec can not meet a lock that is held.
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - see above

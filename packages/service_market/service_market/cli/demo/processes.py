@@ -45,7 +45,7 @@ class Processes:
             [sys.executable, "-m", "service_market.cli.demo.keeper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=(self._order.lock,),
+            pass_fds=(self._order.lock, *(program.listening for program in self._order.programs)),
             start_new_session=True,
         )
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -53,6 +53,8 @@ class Processes:
         assert self._keeper.stdin is not None  # noqa: S101 - it was asked for
         self._keeper.stdin.write(self._order.dump())
         self._keeper.stdin.flush()
+        for program in self._order.programs:
+            os.close(program.listening)
         return self
 
     def __exit__(

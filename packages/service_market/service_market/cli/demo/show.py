@@ -55,18 +55,16 @@ def _play(place: Place, port: int, *, once: bool) -> None:
     databases = OwnDatabases(server, f"demo_{secrets.token_hex(4)}") if server is not None else None
     if databases is not None:
         place.note_run(databases.name)
-    market_port, *service_ports = _free_ports(port, 1 + len(_SERVICES))
+    market_socket, service_sockets = _listen(port), [_listen(0) for _ in _SERVICES]
+    url = _url(market_socket)
     services = [
-        Service(name, f"http://{_HOST}:{service_port}", secrets.token_urlsafe(32))
-        for name, service_port in zip(_SERVICES, service_ports, strict=True)
+        Service(name, _url(each), secrets.token_urlsafe(32))
+        for name, each in zip(_SERVICES, service_sockets, strict=True)
     ]
-    url = f"http://{_HOST}:{market_port}"
-    order = Order(
-        [_market_program(place, market_port, databases), *(_program(place, each, databases) for each in services)],
-        place.lock,
-        server,
-        databases.name if databases else "",
-    )
+    programs = [_market_program(place, market_socket.detach(), databases)]
+    for service, each in zip(services, service_sockets, strict=True):
+        programs.append(_service_program(place, service, each.detach(), databases))
+    order = Order(programs, place.lock, server, databases.name if databases else "")
     with Processes(order) as processes:
         try:
             with screen.busy(text.DEMO_START()):
@@ -108,15 +106,15 @@ def _move(clock: Path, seconds: float) -> None:
     fresh.replace(clock)
 
 
-def _market_program(place: Place, port: int, databases: OwnDatabases | None) -> Program:
+def _market_program(place: Place, listening: int, databases: OwnDatabases | None) -> Program:
     environment = {"MARKET_HOME": str(place.folder), "MARKET_CLOCK_FILE": str(place.clock)}
     if databases is not None:
         environment["DATABASE_URL"] = databases.market
-    command = ["-m", "service_market.cli", "up", "--host", _HOST, "--port", str(port)]
-    return _python(place, "market", command, environment)
+    command = ["-m", "service_market.cli", "up", "--fd", str(listening)]
+    return _python(place, "market", listening, command, environment)
 
 
-def _program(place: Place, service: Service, databases: OwnDatabases | None) -> Program:
+def _service_program(place: Place, service: Service, listening: int, databases: OwnDatabases | None) -> Program:
     environment = {"MT_API_KEYS": service.market_key, "MT_PUBLIC_URL": service.url}
     if service.name != "sample_service":
         environment["MT_HOME"] = str(place.folder / service.name)
@@ -124,31 +122,26 @@ def _program(place: Place, service: Service, databases: OwnDatabases | None) -> 
         environment["MT_HOME"] = str(place.folder / "postgres")  # the embedded server that the market uses too
     else:
         environment |= {"MT_DATABASE_URL": databases.registry, "MT_TENANT_PREFIX": databases.prefix}
-    port = service.url.rpartition(":")[2]
-    command = ["-m", "uvicorn", f"{service.name}.app:app", "--host", _HOST, "--port", port, "--no-access-log"]
-    return _python(place, service.name, command, environment)
+    command = ["-m", "uvicorn", f"{service.name}.app:app", "--fd", str(listening), "--no-access-log"]
+    return _python(place, service.name, listening, command, environment)
 
 
-def _python(place: Place, name: str, command: list[str], settings: dict[str, str]) -> Program:
+def _python(place: Place, name: str, listening: int, command: list[str], settings: dict[str, str]) -> Program:
     inherited = {
         key: value for key, value in os.environ.items() if not key.startswith(_OURS) or key == "MT_POSTGRES_BIN"
     }
-    return Program(name, [sys.executable, *command], {**inherited, **settings}, str(place.log(name)))
+    return Program(name, listening, [sys.executable, *command], {**inherited, **settings}, str(place.log(name)))
 
 
-def _free_ports(wanted: int, count: int) -> list[int]:
-    """Return ``count`` ports that nobody listens on, the first one ``wanted`` if it is free."""
-    taken = [_bind(wanted) or _bind(0), *(_bind(0) for _ in range(count - 1))]
-    ports = []
-    for each in taken:
-        assert each is not None  # noqa: S101 - the system always has a port of its own choice
-        ports.append(int(each.getsockname()[1]))
-        each.close()
-    return ports
-
-
-def _bind(port: int) -> socket.socket | None:
+def _listen(port: int) -> socket.socket:
+    """Return a socket that listens on ``port``, on a free one where that is in use."""
     try:
         return socket.create_server((_HOST, port))
     except OSError:
-        return None
+        if port == 0:
+            raise
+        return _listen(0)
+
+
+def _url(listening: socket.socket) -> str:
+    return f"http://{_HOST}:{listening.getsockname()[1]}"
