@@ -56,6 +56,7 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory, postgres_server: Pos
         **QUICK,
         "MARKET_HOME": str(folder / "home"),
         "DATABASE_URL": postgres_server.url(database),
+        "MARKET_OUTGOING__TOTAL_TIMEOUT": "30",
         "MARKET_SECRET_KEYS": '["one key that every process of the cluster shares"]',
     }
     ports = [free_port(), free_port()]
