@@ -83,7 +83,7 @@ def _authenticator(market: Market) -> Callable[[str], Awaitable[Principal | None
     return authenticate
 
 
-_DESCRIPTION = """ Success is `{data, meta}`; lists are pages (`meta.next_cursor`, `meta.total`); a failure is
+_DESCRIPTION = """Success is `{data, meta}`; lists are pages (`meta.next_cursor`, `meta.total`); a failure is
 `application/problem+json` (RFC 9457) that also carries `error`, `message` and `request_id`. Work that goes on after
 the answer is an operation to poll: `meta.operation`. Every mutation takes an `Idempotency-Key`.
 """

@@ -43,7 +43,7 @@ class SecretBox:
         """Return the text of ``sealed``. Raises :class:`SealBroken`."""
         key_id, body = sealed[1 : 1 + _KEY_ID], sealed[1 + _KEY_ID :]
         if sealed[:1] != _VERSION or key_id not in self._ring:
-            raise SealBroken("sealed with a key that is not on the ring: is MARKET_SECRET_KEY the one of before?")
+            raise SealBroken("sealed with a key that is not on the ring: is MARKET_SECRET_KEYS what it was before?")
         try:
             return self._ring[key_id].decrypt(body[:_NONCE], body[_NONCE:], context.encode()).decode()
         except InvalidTag:
