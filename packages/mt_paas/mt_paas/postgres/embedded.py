@@ -4,6 +4,7 @@ The folder ("home") holds::
 
     users.lock    held, shared, by every process that uses the server
     server.lock   held by the supervisor and by every process of PostgreSQL (see supervisor.py, which has the protocol)
+    stop          a named pipe: the last user orders the supervisor to stop
     run.json      where the running server is; written when it is ready, removed before the next start
     password      of the superuser ``postgres``, made once
     data          PostgreSQL's data folder, or a link to it (see placement.py)
@@ -21,7 +22,6 @@ import logging
 import os
 import select
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -141,10 +141,8 @@ class EmbeddedPostgres(PostgresServer):
                 return  # a forked copy: to close it is right, but its lock is the parent's
             if _try_lock(users, fcntl.LOCK_EX):
                 # The last one. While this lock is held no other process can come to rely on the server.
-                run = self._read_run()
-                if run is not None and not self._is_stopped():
-                    with suppress(ProcessLookupError):
-                        os.kill(run.supervisor, signal.SIGTERM)
+                if not self._order_stop():
+                    return  # there is no supervisor any more
             elif _try_lock(users, fcntl.LOCK_SH):
                 return  # others go on using it
             deadline = time.monotonic() + timeout
@@ -171,6 +169,16 @@ class EmbeddedPostgres(PostgresServer):
 
     def _open(self, name: str) -> IO[bytes]:
         return os.fdopen(os.open(self.home / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+
+    def _order_stop(self) -> bool:
+        """Tell the supervisor to stop; return whether there is one."""
+        try:
+            pipe = os.open(self.home / "stop", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # nobody reads it, or the folder was removed
+            return False
+        os.write(pipe, b"x")
+        os.close(pipe)
+        return True
 
     def _is_stopped(self) -> bool:
         """Return whether no process of the server is left; a folder that was removed has none."""
@@ -208,6 +216,8 @@ class EmbeddedPostgres(PostgresServer):
         (self.home / "run.json").unlink(missing_ok=True)
         if last is not None:
             shutil.rmtree(last.socket, ignore_errors=True)
+        if not (self.home / "stop").exists():
+            os.mkfifo(self.home / "stop", 0o600)
         placement = place(self.home)
         binaries = find_binaries(self._binaries, major=cluster.made_by(placement.data))
         binaries = placement.readable(binaries)
@@ -241,6 +251,7 @@ class EmbeddedPostgres(PostgresServer):
             data=str(placement.data),
             log=str(self.log_file),
             users_lock=str(self.home / "users.lock"),
+            stop_pipe=str(self.home / "stop"),
             server_lock_fd=server_lock_fd,
             run_file=str(self.home / "run.json"),
             run={"port": port, "socket": str(socket_directory)},

@@ -11,6 +11,9 @@ Two locks (``flock``: the kernel gives them back on any death) carry the whole p
   second: it gets it when the last user is gone, and stops the server. A user that asks while it is stopping is refused,
   and waits.
 
+So that nobody waits for that second, a user that finds itself the last one writes a byte to the pipe ``stop``. (Not a
+signal: it needs a pid, and one of another container is somebody else's here.)
+
 Why not PR_SET_PDEATHSIG from the application: it is tied to the thread that forks, is missing on macOS, and ties the
 server to one of its users. Here it only guards the death of this program itself, on Linux.
 
@@ -51,6 +54,7 @@ class Order:
     data: str
     log: str
     users_lock: str
+    stop_pipe: str
     server_lock_fd: int
     run_file: str
     run: dict[str, str | int]
@@ -65,6 +69,7 @@ class Supervisor:
         self._published = False
         self._users = os.open(order.users_lock, os.O_RDWR | os.O_CLOEXEC)
         self._log = os.open(order.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._stop_order = os.open(order.stop_pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake, wakeup = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(wakeup, False)
@@ -172,9 +177,11 @@ class Supervisor:
         return True
 
     def _wait(self, seconds: float) -> None:
-        """Sleep until the time is over or a signal comes."""
-        if select.select([self._wake], [], [], seconds)[0]:
-            os.read(self._wake, 4096)
+        """Sleep until the time is over, or a signal or the order to stop comes."""
+        woken, _, _ = select.select([self._wake, self._stop_order], [], [], seconds)
+        for descriptor in woken:
+            os.read(descriptor, 4096)
+        self._stopping = self._stopping or self._stop_order in woken
 
     def _note(self, number: int, _frame: object) -> None:
         if number != signal.SIGCHLD:

@@ -112,10 +112,24 @@ class TestStartedByRoot:
             EmbeddedPostgres(home_on_a_small_disk, fast=True).start()
 
 
+@pytest.fixture
+def containers() -> None:
+    """Skip the test where no process can be given pids of its own."""
+    if subprocess.run(["/usr/bin/unshare", "--pid", "--fork", "true"], check=False).returncode != 0:
+        pytest.skip("no namespace can be made here")
+
+
 class TestInAContainer:
-    def test_the_same_pids_as_before_the_crash_are_no_obstacle(self, home: Path, tools: Any) -> None:
-        if subprocess.run(["/usr/bin/unshare", "--pid", "--fork", "true"], check=False).returncode != 0:
-            pytest.skip("no namespace can be made here")
+    def test_the_last_user_stops_a_server_that_was_started_outside(
+        self, containers: None, home: Path, tools: Any
+    ) -> None:
+        with tools.UserProcess(home) as outside, tools.UserProcess(home, container=True) as inside:
+            assert inside.url == outside.url
+            outside.leave()
+            inside.leave()
+            assert tools.is_stopped(home)
+
+    def test_the_same_pids_as_before_the_crash_are_no_obstacle(self, containers: None, home: Path, tools: Any) -> None:
         pids = []
         for _ in range(3):
             with tools.UserProcess(home, container=True) as user:
