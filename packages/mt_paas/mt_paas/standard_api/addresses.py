@@ -123,8 +123,6 @@ def _meant_by(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6
     low, bits = IPv4Address(int(address) & 0xFFFFFFFF), int(address)
     if address.ipv4_mapped is not None or address in _NAT64 or (address in _V4_COMPATIBLE and bits > 1):
         yield low
-    elif address.teredo is not None:
-        yield from address.teredo
     else:
         yield address
         if address.sixtofour is not None:

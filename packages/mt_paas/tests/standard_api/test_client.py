@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import httpx2
@@ -24,9 +25,11 @@ from mt_paas.standard_api import (
     DeactivateRequest,
     StandardAPIClient,
     TenantState,
+    Timeouts,
 )
 from mt_paas.standard_api.handler import in_call
 from mt_paas.testing.doubles import (
+    Call,
     FakeService,
     answer_with,
     dropped,
@@ -238,6 +241,19 @@ class TestAnswersThatTheContractDoesNotKnow:
         assert "/activate answered 20" in str(refusal.value)
         assert refusal.value.sent
         assert len(service.calls) == 1
+
+    async def test_reading_stops_where_an_answer_is_too_large(self, make_client, service):
+        async def flood(call: Call) -> None:
+            gone = asyncio.create_task(call.hung_up())
+            await call.start(200, {"content-type": "application/json"})
+            while not gone.done():
+                await call.send({"type": "http.response.body", "body": b" " * 65536, "more_body": True})
+                await asyncio.sleep(0)  # sending does not let others run while there is room
+
+        service.behave(flood)
+        async with make_client(attempts=1, timeouts=Timeouts(total=10)) as client:
+            with pytest.raises(ServiceAnswerInvalid, match="larger than 1048576 bytes"):
+                await client.health()
 
     async def test_an_answer_for_another_period_is_refused(self, client, service):
         service.behave(answer_with(200, {"tenant_id": "hallym_univ", "period": "1999-01", "usage": {}}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx2
 import pytest
@@ -16,18 +16,23 @@ from mt_paas.standard_api.transport import CheckedTransport
 
 
 class Server:
-    """A small HTTP server that remembers what each connection asked for, and the name that TLS was asked for."""
+    """A small HTTP server that keeps connections open, and remembers them, the requests, and the names asked of TLS."""
 
     def __init__(self) -> None:
+        self.conversations: list[asyncio.Task] = []
         self.requests: list[str] = []
         self.names: list[str | None] = []
         self.port = 0
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        await writer.drain()
+        self.conversations.append(asyncio.current_task())
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     @asynccontextmanager
     async def listen(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Server]:
@@ -37,6 +42,7 @@ class Server:
         async with server:
             self.port = server.sockets[0].getsockname()[1]
             yield self
+            await asyncio.gather(*self.conversations)
 
 
 class Resolver:
@@ -109,7 +115,7 @@ class TestTheConnection:
         async with Server().listen() as server, calling(Resolver(["127.0.0.1"], ["127.0.0.1"])) as http:
             for _ in range(2):
                 await http.get(f"http://service.example:{server.port}/")
-        assert len(server.requests) == 2
+        assert (len(server.requests), len(server.conversations)) == (2, 2)
 
     async def test_the_environments_proxies_are_not_asked(self, monkeypatch):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
