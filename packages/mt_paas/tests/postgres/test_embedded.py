@@ -58,11 +58,12 @@ class TestAStartedServer:
 
     def test_asks_for_the_password_on_its_unix_socket_too(self, used_home: Path) -> None:
         with EmbeddedPostgres(used_home, fast=True) as server:
-            address = {"host": str(server.socket_directory), "port": server.url().rpartition(":")[2].partition("/")[0]}
+            port = server.url().rpartition(":")[2].partition("/")[0]
+            address = f"host={server.socket_directory} port={port} user=postgres"
             password = (used_home / "password").read_text()
-            psycopg.connect(**address, user="postgres", password=password).close()
+            psycopg.connect(address, password=password).close()
             with pytest.raises(psycopg.OperationalError, match="password"):
-                psycopg.connect(**address, user="postgres", password="wrong")
+                psycopg.connect(address, password="wrong")
 
     def test_leaves_nothing_that_others_can_read(self, used_home: Path) -> None:
         with EmbeddedPostgres(used_home, fast=True) as server:
