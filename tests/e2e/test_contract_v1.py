@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import secrets
 import sys
@@ -295,6 +296,20 @@ class TestActivate:
     async def test_what_is_no_json_object_is_refused(self, market, tenant_id, raw):
         headers = {"Content-Type": "application/json"}
         answer = await market.client.post(f"/mt/tenant/{tenant_id}/activate", content=raw, headers=headers)
+
+        assert refused(answer, 422, "invalid_body")
+
+    @pytest.mark.parametrize(
+        ("right", "wrong"),
+        [('"storage_limit_gb":100', '"storage_limit_gb":1e400'), ('"name":"', '"name":"\\ud800')],
+        ids=["a number without end", "half a character"],
+    )
+    async def test_what_no_database_stores_is_refused(self, market, tenant_id, right, wrong):
+        raw = json.dumps(market.body(tenant_id), separators=(",", ":"))
+        assert right in raw
+        headers = {"Content-Type": "application/json"}
+        content = raw.replace(right, wrong).encode()
+        answer = await market.client.post(f"/mt/tenant/{tenant_id}/activate", content=content, headers=headers)
 
         assert refused(answer, 422, "invalid_body")
 

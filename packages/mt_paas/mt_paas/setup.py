@@ -19,7 +19,6 @@ from mt_paas.errors import (
     ConfigurationError,
     ContractError,
     MissingExtraError,
-    MtPaasError,
     TenantForbidden,
 )
 
@@ -34,6 +33,7 @@ from mt_paas.core.access import authenticate
 from mt_paas.core.access_router import HideSetupTokens, create_access_router
 from mt_paas.core.clock import Clock, utc_now
 from mt_paas.core.database.names import fit
+from mt_paas.core.database.per_database import DatabasePerTenant
 from mt_paas.core.handler import ManagedTenantHandler
 from mt_paas.core.manager import TenantManager
 from mt_paas.core.schemas import Tenant
@@ -91,8 +91,8 @@ class MultiTenant:
         while True:
             try:
                 await self.manager.sweep()
-            except (MtPaasError, OSError) as error:
-                _log.warning("the sweep did not end, and is tried again: %s", error)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next sweep is to come
+                _log.warning("the sweep did not end, and is tried again: %s", type(error).__name__)
             await asyncio.sleep(self.settings.sweep_interval)
 
     async def _find_database(self) -> str:
@@ -159,6 +159,11 @@ def setup_multi_tenant(
     loaded = manifest if isinstance(manifest, Manifest) else Manifest.load(manifest)
     if settings.public_url is not None:
         loaded = _moved(loaded, settings.public_url)
+    if DatabasePerTenant.name not in loaded.isolation.supported:
+        raise ConfigurationError(
+            f"the manifest does not list {DatabasePerTenant.name} under isolation.supported, which is how this "
+            "service keeps its tenants apart: add it"
+        )
     if not settings.api_keys:
         raise ConfigurationError("no key for the market is set: set MT_API_KEYS to one, or to two during a rotation")
     mt = MultiTenant(loaded, settings, metadata=metadata, handler=handler, clock=clock)

@@ -94,6 +94,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     """Return the JSON object in ``raw``. Raises 422 ``invalid_body``."""
     try:
         value = json.loads(raw, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is in no UTF-8 text
     except (ValueError, RecursionError) as error:
         raise Refusal("invalid_body", [{"path": "", "message": "expected JSON in UTF-8"}]) from error
     if not isinstance(value, dict):
@@ -184,7 +185,7 @@ def _is_number(value: Any, *, at_least: int, whole: bool) -> bool:
         return True
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         return False
-    return bool(value >= at_least)
+    return bool(at_least <= value <= 2**53)
 
 
 def _is_time(text: str) -> bool:

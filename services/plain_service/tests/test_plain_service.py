@@ -24,7 +24,7 @@ def store(tmp_path):
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this test's own program
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def activate(store: Store):

@@ -20,7 +20,6 @@ from typing import Any, Self
 from mt_paas.errors import (
     InvalidTenantId,
     MissingExtraError,
-    MtPaasError,
     OperationInProgress,
     ServiceNotReady,
 )
@@ -213,12 +212,12 @@ class TenantManager:
     async def suspend_tenant(self, tenant_id: str, reason: str) -> Tenant:
         """Block an active tenant for its users; its data are untouched."""
         async with self.operation(tenant_id) as operation:
-            return await operation.move(TenantStatus.SUSPENDED, reason)
+            return await operation.suspend(reason)
 
     async def resume_tenant(self, tenant_id: str, reason: str = "resumed") -> Tenant:
         """Open a suspended tenant again."""
         async with self.operation(tenant_id) as operation:
-            return await operation.move(TenantStatus.ACTIVE, reason)
+            return await operation.resume(reason)
 
     async def deactivate_tenant(
         self, tenant_id: str, reason: str = "admin_request", *, preserve_data: bool = True, at: datetime | None = None
@@ -254,8 +253,8 @@ class TenantManager:
                 done += 1
             except OperationInProgress:
                 continue
-            except MtPaasError as error:
-                _log.warning("the sweep leaves tenant %s for the next time: %s", tenant_id, error)
+            except Exception as error:  # noqa: BLE001 - one tenant's trouble, whatever it is, does not stop the others
+                _log.warning("the sweep leaves tenant %s for the next time: %s", tenant_id, type(error).__name__)
         return done
 
     async def check_database(self) -> None:

@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mt_paas.core.clock import Clock
 from mt_paas.core.database.isolation import Isolation
+from mt_paas.core.faults import told_when_away
 from mt_paas.core.lifecycle import TenantLifecycle, TenantStatus, check
 from mt_paas.core.registry import Registry
 from mt_paas.core.schemas import Profile, Tenant
-from mt_paas.errors import IllegalTransition, OperationInProgress, ServiceNotReady, TenantPurged
+from mt_paas.errors import IllegalTransition, OperationInProgress, TenantPurged
 
 __all__ = ["OperationTools", "TenantLock", "TenantOperation"]
 
@@ -39,10 +40,8 @@ class TenantLock:
     async def connect(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection in autocommit, for what can not run in a transaction."""
         async with self._places:
-            try:
+            with told_when_away("The database of this service"):
                 connection = await self._engine.connect().start()
-            except (OperationalError, InterfaceError, OSError) as error:
-                raise ServiceNotReady("The database of this service does not answer; try again shortly.") from error
             try:
                 yield connection
             finally:
@@ -58,7 +57,8 @@ class TenantLock:
             try:
                 yield connection
             finally:
-                await connection.execute(select(func.pg_advisory_unlock(key)))
+                with suppress(SQLAlchemyError):  # of a connection that broke: then the server has let go already
+                    await connection.execute(select(func.pg_advisory_unlock(key)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class OperationTools:
 
 
 class TenantOperation:
-    """What may be done with one tenant while it is held. ``tenant`` is null for one that is not known."""
+    """What may be done with one tenant while it is held. ``actor`` is who does it, for the history."""
 
     def __init__(self, tools: OperationTools, connection: AsyncConnection, tenant_id: str, actor: str) -> None:
         self._registry, self._isolation = tools.registry, tools.isolation
@@ -125,11 +125,17 @@ class TenantOperation:
             await self._registry.describe(self.tenant_id, profile)
         return await self.get()
 
-    async def move(self, to: TenantStatus, reason: str) -> Tenant:
-        """Take a step that takes no time: suspend, resume, cancel."""
+    async def suspend(self, reason: str) -> Tenant:
+        """Block an active tenant for its users."""
         await self.settle()
-        await self._registry.transition(self.tenant_id, to, reason=reason, actor=self._actor)
-        return await self.get()
+        return await self._become(TenantStatus.SUSPENDED, reason)
+
+    async def resume(self, reason: str) -> Tenant:
+        """Open a suspended tenant again. Nothing else becomes active this way, though the table knows other ways."""
+        tenant = await self.settle()
+        if tenant.status is not TenantStatus.SUSPENDED:
+            raise IllegalTransition(f"tenant {self.tenant_id}", tenant.status, TenantStatus.ACTIVE)
+        return await self._become(TenantStatus.ACTIVE, reason)
 
     async def schedule(self, at: datetime, *, preserve_data: bool) -> Tenant:
         """Write down that the tenant is deactivated at ``at``; until then it works."""
@@ -165,7 +171,7 @@ class TenantOperation:
         if tenant.activation:
             raise IllegalTransition(f"tenant {self.tenant_id}", tenant.status, TenantStatus.CANCELLED)
         if tenant.status is TenantStatus.PROVISIONING:
-            await self._registry.transition(self.tenant_id, TenantStatus.FAILED, reason=reason, actor=self._actor)
+            await self._become(TenantStatus.FAILED, reason)
         await self._isolation.drop(self._connection, tenant)
         await self._registry.transition(self.tenant_id, TenantStatus.CANCELLED, reason=reason, actor=self._actor)
 
@@ -177,10 +183,7 @@ class TenantOperation:
         """
         tenant = await self.get()
         if tenant.status is TenantStatus.UPDATING:
-            await self._registry.transition(
-                self.tenant_id, TenantStatus.ACTIVE, reason="a change was cut off", actor=self._actor
-            )
-            tenant = await self.get()
+            tenant = await self._become(TenantStatus.ACTIVE, "a change was cut off")
         if tenant.status is TenantStatus.DEACTIVATING or (
             tenant.status is not TenantStatus.DEACTIVATED
             and tenant.status_at(self._clock()) is TenantStatus.DEACTIVATED
@@ -189,6 +192,10 @@ class TenantOperation:
         if tenant.status is TenantStatus.PURGING or tenant.is_past_deadline(self._clock()):
             tenant = await self._delete(tenant, reason)
         return tenant
+
+    async def _become(self, status: TenantStatus, reason: str) -> Tenant:
+        await self._registry.transition(self.tenant_id, status, reason=reason, actor=self._actor)
+        return await self.get()
 
     async def _close(self, tenant: Tenant, reason: str) -> Tenant:
         resume = tenant.status is TenantStatus.DEACTIVATING

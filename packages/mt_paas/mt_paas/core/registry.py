@@ -15,15 +15,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Select, and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mt_paas.core.clock import Clock
+from mt_paas.core.faults import told_when_away
 from mt_paas.core.lifecycle import TenantStatus, check
 from mt_paas.core.models import AccessKeyRow, Base, ServiceRow, TenantRow, TransitionRow
 from mt_paas.core.schemas import Profile, Tenant, TenantPage, Transition, decode_cursor, encode_cursor
-from mt_paas.errors import ConfigurationError, LinkExpired, ServiceNotReady, TenantAlreadyExists, TenantNotFound
+from mt_paas.errors import ConfigurationError, LinkExpired, TenantAlreadyExists, TenantNotFound
 from mt_paas.errors import TenantPurged as Purged
 from mt_paas.utils.security import derive_token, equal, mint_token
 
@@ -91,12 +90,14 @@ class Registry:
         return tenant
 
     async def page(self, cursor: str | None, limit: int, status: TenantStatus | None) -> TenantPage:
-        """Return up to ``limit`` tenants in the order of their ids, those after ``cursor``."""
+        """Return up to ``limit`` tenants after ``cursor``, in the order of their ids; no cancelled ones unasked."""
         wanted: Select[TenantRow] = select(TenantRow).order_by(TenantRow.tenant_id).limit(limit + 1)
         if cursor is not None:
             wanted = wanted.where(TenantRow.tenant_id > decode_cursor(cursor))
         if status is not None:
             wanted = wanted.where(TenantRow.status == status)
+        else:
+            wanted = wanted.where(TenantRow.status != TenantStatus.CANCELLED)
         async with self._transaction() as session:
             rows = (await session.scalars(wanted)).all()
         items = tuple(_tenant(row) for row in rows[:limit])
@@ -219,11 +220,9 @@ class Registry:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        try:
+        with told_when_away("The registry of this service"):
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-            raise ServiceNotReady("The registry of this service does not answer; try again shortly.") from error
 
 
 async def _locked(session: AsyncSession, tenant_id: str) -> TenantRow:

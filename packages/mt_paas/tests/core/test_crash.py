@@ -11,9 +11,14 @@ PROGRAM = Path(__file__).with_name("kill_points.py")
 
 
 @pytest.mark.system
-async def test_killed_at_any_statement_the_same_calls_complete(fresh_database, prefix, server):
+async def test_killed_at_any_statement_the_same_calls_complete(empty_registry_url, prefix, server):
     child = await asyncio.create_subprocess_exec(
-        sys.executable, PROGRAM, fresh_database, prefix, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        PROGRAM,
+        empty_registry_url,
+        prefix,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     out, err = await child.communicate()
 
@@ -24,6 +29,6 @@ async def test_killed_at_any_statement_the_same_calls_complete(fresh_database, p
     assert sorted(server.databases(prefix)) == sorted(
         f"{prefix}born_{number}" for number in range(deaths + 2, births + 2)
     )
-    with psycopg.connect(fresh_database) as connection:
+    with psycopg.connect(empty_registry_url) as connection:
         ((registry_id,),) = connection.execute("SELECT registry_id FROM mt_service").fetchall()
     assert server.databases(f"mt_{registry_id.hex}_new") == []

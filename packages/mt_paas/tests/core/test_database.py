@@ -44,10 +44,10 @@ class TestFences:
         )
         assert may == [(f"{prefix}{name}", f"{prefix}{name}") for name in ("hallym_univ", "other_univ")]
 
-    async def test_another_tenants_password_opens_nothing(self, manager, tenants, fresh_database, prefix):
+    async def test_another_tenants_password_opens_nothing(self, manager, tenants, registry_url, prefix):
         await tenants.activate("hallym_univ", "other_univ")
         password = manager._parts.isolation._password(await manager.get_tenant("other_univ"))
-        url = make_url(fresh_database).set(
+        url = make_url(registry_url).set(
             username=f"{prefix}other_univ", password=password, database=f"{prefix}hallym_univ"
         )
 
@@ -75,10 +75,10 @@ class TestFences:
         )
         assert (owned, flags) == ([], [(False,) * 5])
 
-    async def test_the_registry_is_closed_to_tenants(self, manager, tenants, fresh_database, prefix):
+    async def test_the_registry_is_closed_to_tenants(self, manager, tenants, registry_url, prefix):
         await tenants.activate("hallym_univ")
         password = manager._parts.isolation._password(await manager.get_tenant("hallym_univ"))
-        url = make_url(fresh_database).set(username=f"{prefix}hallym_univ", password=password)
+        url = make_url(registry_url).set(username=f"{prefix}hallym_univ", password=password)
 
         with (
             psycopg.connect(url.render_as_string(hide_password=False)) as connection,
@@ -86,16 +86,21 @@ class TestFences:
         ):
             connection.execute("SELECT * FROM mt_access_key")
 
-    async def test_the_password_is_nowhere_in_the_registry(self, manager, tenants, fresh_database):
+    async def test_the_password_is_nowhere_in_the_registry(self, manager, tenants, registry_url):
         await tenants.activate("hallym_univ")
         password = manager._parts.isolation._password(await manager.get_tenant("hallym_univ"))
 
-        with psycopg.connect(fresh_database) as connection:
+        with psycopg.connect(registry_url) as connection:
             rows = connection.execute("SELECT t::text FROM mt_tenant t").fetchall()
         assert password not in str(rows)
 
 
 class TestTemplate:
+    @pytest.fixture
+    async def manager(self, new_manager, empty_registry_url):
+        async with new_manager(database_url=empty_registry_url) as manager:
+            yield manager
+
     async def test_nobody_connects_to_it(self, manager, server):
         start = f"mt_{manager.identity.registry_id.hex[:12]}_template"
 
@@ -103,30 +108,30 @@ class TestTemplate:
 
         assert found == [(True, False)]
 
-    async def test_the_same_tables_use_the_one_that_is_there(self, manager, new_manager, server):
-        async with new_manager():
+    async def test_the_same_tables_use_the_one_that_is_there(self, manager, new_manager, server, empty_registry_url):
+        async with new_manager(database_url=empty_registry_url):
             pass
 
         assert len(server.databases(f"mt_{manager.identity.registry_id.hex[:12]}_template")) == 1
 
-    async def test_other_tables_get_one_of_their_own(self, manager, new_manager, tenants_of, server):
+    async def test_other_tables_get_one_of_their_own(self, manager, new_manager, tenants_of, empty_registry_url):
         grown = MetaData()
         Table("thing", grown, Column("id", Integer, primary_key=True), schema="shop")
 
-        async with new_manager(metadata=grown) as changed:
+        async with new_manager(database_url=empty_registry_url, metadata=grown) as changed:
             await tenants_of(changed).activate("hallym_univ")
 
             assert await tenants_of(changed).ask("hallym_univ", "SELECT count(*) FROM shop.thing") == 0
-        assert len(server.databases(f"mt_{manager.identity.registry_id.hex[:12]}_template")) == 2
+            assert changed._parts.isolation._template != manager._parts.isolation._template
 
-    async def test_one_that_was_cut_off_is_made_again(self, new_manager, server):
-        async with new_manager() as manager:
+    async def test_one_that_was_cut_off_is_made_again(self, new_manager, server, empty_registry_url):
+        async with new_manager(database_url=empty_registry_url) as manager:
             registry_id = manager.identity.registry_id
         (template,) = server.databases(f"mt_{registry_id.hex[:12]}_template")
         server.rows(f'ALTER DATABASE "{template}" IS_TEMPLATE false')
         server.rows(f'ALTER DATABASE "{template}" RENAME TO "mt_{registry_id.hex}_new_leftover"')
 
-        async with new_manager():
+        async with new_manager(database_url=empty_registry_url):
             assert server.databases(f"mt_{registry_id.hex[:12]}_template") == [template]
 
         server.rows(f'DROP DATABASE "mt_{registry_id.hex}_new_leftover"')
@@ -173,6 +178,34 @@ class TestOwnership:
         tenant = await manager.provision_tenant("hallym_univ")
 
         assert (tenant.status, tenant.failure_reason) == ("active", None)
+
+
+class TestLoss:
+    async def test_a_database_that_was_lost_is_not_replaced_by_an_empty_one(self, manager, tenants, server, prefix):
+        await tenants.activate("hallym_univ")
+        await manager.deactivate_tenant("hallym_univ")
+        server.rows(f'DROP DATABASE "{prefix}hallym_univ"')
+
+        with pytest.raises(ConfigurationError, match="restore it from a backup"):
+            await manager.reactivate_tenant("hallym_univ")
+
+        assert server.databases(prefix) == []
+
+
+class TestRights:
+    async def test_a_role_that_can_not_make_databases_is_told_what_it_needs(
+        self, new_manager, server, empty_registry_url, prefix
+    ):
+        server.rows(f"CREATE ROLE {prefix}weak LOGIN CREATEDB PASSWORD 'weak-password'")
+        weak = make_url(empty_registry_url).set(username=f"{prefix}weak", password="weak-password")
+        with psycopg.connect(empty_registry_url) as connection:
+            connection.execute(f"GRANT CREATE ON SCHEMA public TO {prefix}weak")
+
+        with pytest.raises(ConfigurationError, match="CREATEDB CREATEROLE"):
+            await new_manager(database_url=weak.render_as_string(hide_password=False)).start()
+
+        with psycopg.connect(empty_registry_url) as connection:
+            connection.execute(f"DROP OWNED BY {prefix}weak CASCADE")
 
 
 class TestNames:
@@ -237,8 +270,8 @@ class TestPools:
 
 
 class TestDrivers:
-    async def test_asyncpg_does_as_well(self, new_manager, tenants_of, fresh_database, server, prefix):
-        url = fresh_database.replace("postgresql://", "postgresql+asyncpg://")
+    async def test_asyncpg_does_as_well(self, new_manager, tenants_of, registry_url, server, prefix):
+        url = registry_url.replace("postgresql://", "postgresql+asyncpg://")
         async with new_manager(database_url=url) as manager:
             tenants = tenants_of(manager)
             await tenants.activate("hallym_univ")

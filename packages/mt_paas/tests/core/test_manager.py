@@ -132,6 +132,14 @@ class TestSuspension:
         assert blocked.value.code == "tenant_suspended"
         assert await tenants.read("hallym_univ") == ["kept"]
 
+    async def test_what_never_became_active_is_not_resumed(self, manager):
+        await manager.onboard_tenant("hallym_univ", "Hallym")
+        async with manager.operation("hallym_univ") as operation:
+            await operation._become(TenantStatus.PROVISIONING, "and then the process died")
+
+        with pytest.raises(IllegalTransition):
+            await manager.resume_tenant("hallym_univ")
+
 
 class TestUpdate:
     async def test_changes_what_is_given_and_leaves_the_rest(self, manager, tenants):
@@ -372,8 +380,8 @@ class TestStart:
         with pytest.raises(ServiceNotReady):
             await never_started.get_tenant("hallym_univ")
 
-    async def test_many_processes_at_once_make_one_template(self, new_manager, server, fresh_database):
-        managers = [new_manager() for _ in range(4)]
+    async def test_many_processes_at_once_make_one_template(self, new_manager, server, empty_registry_url):
+        managers = [new_manager(database_url=empty_registry_url) for _ in range(4)]
         await asyncio.gather(*(manager.start() for manager in managers))
         registry_id = managers[0].identity.registry_id
         for manager in managers:
@@ -386,14 +394,13 @@ class TestStart:
         with pytest.raises(ConfigurationError, match="registry of the service notes"):
             await new_manager(service_id="chat").start()
 
-    async def test_another_secret_than_the_registrys_is_refused(self, new_manager):
-        async with new_manager(secret="the first secret, long enough for this"):
+    async def test_another_secret_than_the_registrys_is_refused(self, new_manager, empty_registry_url):
+        async with new_manager(database_url=empty_registry_url, secret="the first secret, long enough for this"):
             pass
 
-        with pytest.raises(ConfigurationError, match="MT_SECRET_KEY"):
-            await new_manager(secret="another secret, long enough for this").start()
-        with pytest.raises(ConfigurationError, match="MT_SECRET_KEY"):
-            await new_manager().start()
+        for secret in ("another secret, long enough for this", None):
+            with pytest.raises(ConfigurationError, match="MT_SECRET_KEY"):
+                await new_manager(database_url=empty_registry_url, secret=secret).start()
 
     async def test_the_tenants_are_there_again_after_a_restart(self, new_manager, tenants_of):
         async with new_manager() as manager:

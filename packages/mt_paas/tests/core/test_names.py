@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mt_paas.core.database.names import fit, group_name, quote, staging_name, template_name
+from mt_paas.core.database.template import fingerprint
+from sqlalchemy import Column, Enum, MetaData, Table
 
 REGISTRY = UUID("12345678-1234-5678-1234-567812345678")
 tenant_ids = st.from_regex(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]", fullmatch=True)
@@ -47,6 +50,24 @@ class TestOwnNames:
 
         assert group_name("notes", REGISTRY) != group_name("notes", other)
         assert template_name("notes", REGISTRY, "f") != template_name("notes", other, "f")
+
+
+class TestFingerprint:
+    def test_is_the_same_for_the_same_tables(self):
+        assert fingerprint(shop("red")) == fingerprint(shop("red"))
+
+    @pytest.mark.parametrize("change", [{"index": True}, {"nullable": False}, {"server_default": "red"}])
+    def test_is_another_for_another_column(self, change):
+        assert fingerprint(shop("red")) != fingerprint(shop("red", **change))
+
+    def test_is_another_for_another_type(self):
+        assert fingerprint(shop("red")) != fingerprint(shop("red", "green"))
+
+
+def shop(*colours: str, **options) -> MetaData:
+    metadata = MetaData()
+    Table("thing", metadata, Column("colour", Enum(*colours, name="colour"), **options))
+    return metadata
 
 
 def test_quote_leaves_nothing_to_break_out_with():

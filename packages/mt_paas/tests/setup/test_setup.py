@@ -71,6 +71,16 @@ class TestSetup:
         with pytest.raises(ConfigurationError, match="MT_API_KEYS"):
             setup_multi_tenant(FastAPI(), manifest=manifest, settings=Settings(api_keys=()))
 
+    def test_a_manifest_that_promises_another_isolation_is_refused(self, manifest, settings):
+        promised = manifest.isolation.model_copy(
+            update={"supported": ("DOCKER_PER_TENANT",), "default": "DOCKER_PER_TENANT"}
+        )
+
+        with pytest.raises(ConfigurationError, match="isolation"):
+            setup_multi_tenant(
+                FastAPI(), manifest=manifest.model_copy(update={"isolation": promised}), settings=settings
+            )
+
     def test_a_broken_manifest_is_refused(self, tmp_path, settings):
         path = tmp_path / "manifest.yaml"
         path.write_text("version: '1.0'\n")

@@ -18,15 +18,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import URL, MetaData, func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import URL, MetaData, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from mt_paas.core.database.names import fit, quote, staging_name
 from mt_paas.core.database.pools import TenantPools
 from mt_paas.core.database.server import database_mark, drop_database, literal, role_mark, run, run_together
 from mt_paas.core.database.template import ensure_template
+from mt_paas.core.faults import told_when_away
 from mt_paas.core.registry import ServiceIdentity
 from mt_paas.core.schemas import Tenant
 from mt_paas.errors import ConfigurationError, MtPaasError, ServiceNotReady
@@ -51,6 +50,7 @@ class DatabasePerTenant:
 
     async def start(self, connection: AsyncConnection, identity: ServiceIdentity) -> None:
         """Make the template that tenants are cloned from, unless it is there."""
+        await _require_rights(connection)
         self._template, self._group = await ensure_template(connection, self._engine.url, identity, self._metadata)
         self._identity = identity
 
@@ -90,10 +90,8 @@ class DatabasePerTenant:
     async def session(self, tenant: Tenant) -> AsyncIterator[AsyncSession]:
         """Open a session as the tenant's role; commits at the end, rolls back on an error."""
         async with self._pools.lease(tenant) as engine, AsyncSession(engine, expire_on_commit=False) as session:
-            try:
+            with told_when_away("The tenant's database"):
                 await session.connection()
-            except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-                raise ServiceNotReady("The tenant's database does not answer; try again shortly.") from error
             try:
                 yield session
             except BaseException:
@@ -103,8 +101,9 @@ class DatabasePerTenant:
 
     async def storage_bytes(self, tenant: Tenant) -> int:
         """Return the size of the tenant's database on disk."""
-        async with self._engine.connect() as connection:
-            size = await connection.scalar(select(func.pg_database_size(tenant.database)))
+        with told_when_away("The registry of this service"):
+            async with self._engine.connect() as connection:
+                size = await connection.scalar(select(func.pg_database_size(tenant.database)))
         return int(size or 0)
 
     async def _create_role(self, connection: AsyncConnection, tenant: Tenant) -> None:
@@ -129,6 +128,11 @@ class DatabasePerTenant:
             return
         if found is not None:
             raise _taken("database", name)
+        if tenant.activation:
+            raise ConfigurationError(
+                f"the database {name} of tenant {tenant.tenant_id} is not there, though it was active before: "
+                "restore it from a backup; an empty one would hide the loss"
+            )
         staging = staging_name(self._started.registry_id, name)
         await drop_database(connection, staging)
         await run(connection, f"CREATE DATABASE {quote(staging)} TEMPLATE {quote(self._template)}")
@@ -156,6 +160,15 @@ class DatabasePerTenant:
     def _address(self, tenant: Tenant) -> URL:
         name = tenant.database
         return self._engine.url.set(username=name, password=self._password(tenant), database=name)
+
+
+async def _require_rights(connection: AsyncConnection) -> None:
+    query = "SELECT rolsuper OR (rolcreatedb AND rolcreaterole) FROM pg_roles WHERE rolname = current_user"
+    if not await connection.scalar(text(query)):
+        raise ConfigurationError(
+            "the database role of this service can not make databases and roles for its tenants: "
+            "ALTER ROLE <it> CREATEDB CREATEROLE"
+        )
 
 
 def _taken(kind: str, name: str) -> ConfigurationError:

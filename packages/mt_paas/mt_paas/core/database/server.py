@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import URL, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mt_paas.core.database.names import quote
@@ -50,7 +51,8 @@ async def run_together(connection: AsyncConnection, *statements: str) -> None:
     try:
         await run(connection, *statements)
     except BaseException:
-        await run(connection, "ROLLBACK")
+        with suppress(SQLAlchemyError):  # of a connection that broke: then the server has rolled back already
+            await run(connection, "ROLLBACK")
         raise
     await run(connection, "COMMIT")
 

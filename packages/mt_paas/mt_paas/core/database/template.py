@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import URL, MetaData, func, select
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy import URL, MetaData, create_mock_engine, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import ExecutableDDLElement
 
 from mt_paas.core.database.names import group_name, quote, staging_name, template_name
 from mt_paas.core.database.server import (
@@ -30,17 +29,18 @@ from mt_paas.errors import ConfigurationError
 __all__ = ["ensure_template", "fingerprint"]
 
 _LOCK = 0x6D745F7061617301  # "mt_paas": one process at a time makes the template
-_RECIPE = "1"  # counts up when this module makes templates in another way
+_RECIPE = "2"  # counts up when this module makes templates in another way
 
 
 def fingerprint(metadata: MetaData) -> str:
-    """Return a hash of the tables and indexes in ``metadata``, as PostgreSQL would be told to make them."""
-    dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its constructor unannotated
+    """Return a hash of all that PostgreSQL would be told to make what is in ``metadata``: tables, types, indexes."""
     digest = hashlib.sha256(_RECIPE.encode())
-    for table in metadata.sorted_tables:
-        digest.update(str(CreateTable(table).compile(dialect=dialect)).encode())
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            digest.update(str(CreateIndex(index).compile(dialect=dialect)).encode())
+
+    def note(statement: ExecutableDDLElement, *_: object, **__: object) -> None:
+        digest.update(str(statement.compile(dialect=teller.dialect)).encode())
+
+    teller = create_mock_engine("postgresql+psycopg://", note)
+    metadata.create_all(teller, checkfirst=False)
     return digest.hexdigest()
 
 
