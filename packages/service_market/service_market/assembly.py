@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx2
@@ -17,6 +18,7 @@ from mt_paas.postgres import resolve
 from mt_paas.standard_api.client import AddressPolicy, Timeouts
 
 from service_market.adapters.standard_api import StandardAPIDriver
+from service_market.core import idempotency
 from service_market.core.clock import Clock, FileClock, SystemClock
 from service_market.core.crypto import SecretBox
 from service_market.core.db import Database
@@ -50,6 +52,8 @@ ROUTERS = (
     provisioning.router,
     usage.router,
 )
+#: How long the traces of finished jobs and of repeatable requests are kept.
+_KEPT = timedelta(days=7)
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -163,6 +167,7 @@ def assemble(
         *subscriptions.jobs(kernel),
         *provisioning.jobs(kernel, runner),
         _rescue(kernel, settings),
+        _clean(kernel),
     ):
         kernel.jobs.register(job)
     worker = settings.worker
@@ -177,6 +182,14 @@ def assemble(
             grace=worker.grace,
         ),
     )
+
+
+def _clean(kernel: Kernel) -> Job:
+    async def clean() -> None:
+        await idempotency.forget(kernel, older_than=_KEPT)
+        await kernel.jobs.forget(older_than=_KEPT)
+
+    return Job("jobs.clean", clean, cron="17 3 * * *")
 
 
 def _rescue(kernel: Kernel, settings: Settings) -> Job:

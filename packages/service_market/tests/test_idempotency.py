@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
+
+from service_market.core.idempotency import forget
 
 SCHOOL = {"slug": "hallym_univ", "name": "한림대학교"}
 
@@ -56,3 +59,13 @@ class TestIdempotencyKey:
     async def test_a_key_that_is_none_is_refused(self, operator: Any) -> None:
         answer = await operator.post("/organizations", json=SCHOOL, headers={"Idempotency-Key": "x" * 256})
         assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
+
+    async def test_after_a_week_the_record_is_forgotten(self, operator: Any, market: Any, clock: Any) -> None:
+        key = {"Idempotency-Key": "one"}
+        await operator.post("/organizations", json=SCHOOL, headers=key)
+        await forget(market.kernel, older_than=timedelta(days=7))
+        assert (await operator.post("/organizations", json=SCHOOL, headers=key)).status_code == 201
+        clock.moved = timedelta(days=8)
+        await forget(market.kernel, older_than=timedelta(days=7))
+        again = await operator.post("/organizations", json=SCHOOL, headers=key)
+        assert (again.status_code, again.json()["error"]) == (409, "organization_exists")

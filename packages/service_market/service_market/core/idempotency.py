@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,7 +25,7 @@ from service_market.core.errors import AnswerNotKept, IdempotencyKeyReused, Inva
 from service_market.core.principal import Principal
 from service_market.core.uow import Kernel, UnitOfWork
 
-__all__ = ["IDEMPOTENCY_HEADER", "IdempotencyRecord", "MarketRoute"]
+__all__ = ["IDEMPOTENCY_HEADER", "IdempotencyRecord", "MarketRoute", "forget"]
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 _MUTATIONS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -73,6 +73,14 @@ class MarketRoute(APIRoute):
                 return response
 
         return in_unit_of_work
+
+
+async def forget(kernel: Kernel, *, older_than: timedelta) -> None:
+    """Delete the records of requests that were made longer ago: nobody repeats them any more."""
+    async with kernel.unit() as uow:
+        await uow.session.execute(
+            delete(IdempotencyRecord).where(IdempotencyRecord.created_at < uow.now() - older_than)
+        )
 
 
 async def _claim(uow: UnitOfWork, token_id: UUID, key: str, request: Request, body: bytes) -> Response | None:

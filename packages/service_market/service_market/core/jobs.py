@@ -109,6 +109,11 @@ class JobQueue:
             await self._app.job_manager.retry_job(job)
         return len(stalled)
 
+    async def forget(self, *, older_than: timedelta) -> None:
+        """Delete what is left of jobs that ended longer ago."""
+        hours = int(older_than.total_seconds() // 3600)
+        await self._app.job_manager.delete_old_jobs(nb_hours=hours, include_failed=True, include_cancelled=True)
+
     async def run(self, options: WorkerOptions) -> None:
         """Work until cancelled; what runs then is given ``grace`` seconds to end."""
         async with self._app.open_async():
