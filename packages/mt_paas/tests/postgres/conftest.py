@@ -60,7 +60,7 @@ class UserProcess:
 
     def __init__(self, home: Path, *, fast: bool = True, container: bool = False) -> None:
         unshare = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        self.process = subprocess.Popen(  # noqa: S603 this interpreter, and the program above
+        self.process = subprocess.Popen(
             [*(unshare if container else []), sys.executable, "-c", USER_PROGRAM, str(home), "fast" if fast else ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

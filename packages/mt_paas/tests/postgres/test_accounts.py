@@ -51,7 +51,7 @@ def plain_python(plain_user: dict[str, Any]) -> list[str]:
     program = f"import sys; sys.path.insert(0, {packages!r})"
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         try:
-            subprocess.run(  # noqa: S603 a Python
+            subprocess.run(
                 [python, "-c", f"{program}; from enum import StrEnum; import mt_paas"],
                 check=True,
                 cwd="/",
@@ -68,10 +68,10 @@ def home_on_a_small_disk(home: Path) -> Iterator[Path]:
     """Return a home that is a file system of 8 MB."""
     home.mkdir()
     mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=8m,mode=0711", "tmpfs", str(home)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:  # noqa: S603 a fixed program
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
         pytest.skip("nothing can be mounted here")
     yield home
-    subprocess.run(["/bin/umount", home], check=True)  # noqa: S603 a fixed program
+    subprocess.run(["/bin/umount", home], check=True)
 
 
 class TestStartedByRoot:
@@ -146,7 +146,7 @@ class TestStartedByAPlainUser:
     ) -> None:
         home.mkdir()
         os.chown(home, plain_user["user"], plain_user["group"])
-        with subprocess.Popen(  # noqa: S603 a Python, and the program above
+        with subprocess.Popen(
             [*plain_python, str(home)],
             cwd="/",
             stdin=subprocess.PIPE,
@@ -164,7 +164,7 @@ class TestStartedByAPlainUser:
     def test_a_folder_that_it_may_not_write_is_named(
         self, home: Path, plain_python: list[str], plain_user: dict[str, Any]
     ) -> None:
-        answer = subprocess.run(  # noqa: S603 a Python, and the program above
+        answer = subprocess.run(
             [*plain_python, str(home)],
             cwd="/",
             stdin=subprocess.DEVNULL,

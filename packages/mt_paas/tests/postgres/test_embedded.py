@@ -39,7 +39,7 @@ class TestAStartedServer:
 
     def test_is_set_up_for_tenants_of_any_language(self, used_home: Path) -> None:
         with EmbeddedPostgres(used_home) as server, psycopg.connect(server.url()) as connection:
-            settings = dict(connection.execute("SELECT name, setting FROM pg_settings").fetchall())
+            settings: dict[str, str] = dict(connection.execute("SELECT name, setting FROM pg_settings").fetchall())
             upper = connection.execute("SELECT upper('é')").fetchone()
         assert settings["server_encoding"] == "UTF8"
         assert settings["data_checksums"] == "on"

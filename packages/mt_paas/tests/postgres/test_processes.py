@@ -203,9 +203,7 @@ def server_user(used_home: Path) -> Iterator[dict[str, Any]]:
 class TestTheCommand:
     def test_prints_the_url_and_serves_until_it_is_told_to_stop(self, used_home: Path, tools: Any) -> None:
         command = [sys.executable, "-m", "mt_paas.postgres", str(used_home), "--fast"]
-        with subprocess.Popen(  # noqa: S603 this interpreter, and our own module
-            command, stdout=subprocess.PIPE, text=True
-        ) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             psycopg.connect(process.stdout.readline().strip()).close()
             process.send_signal(signal.SIGTERM)
@@ -216,8 +214,6 @@ class TestTheCommand:
     def test_says_why_it_can_not(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         command = [sys.executable, "-m", "mt_paas.postgres", str(tmp_path / "file")]
-        answer = subprocess.run(  # noqa: S603 this interpreter, and our own module
-            command, capture_output=True, text=True, check=False
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
         assert answer.returncode == 1
         assert answer.stderr.startswith("the embedded PostgreSQL can not use")
