@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mt_paas.standard_api.handler import CallContext, StandardAPIHandler, call_context
+from mt_paas.standard_api.handler import CallContext, StandardAPIHandler, call_context, in_call
 from mt_paas.standard_api.models import (
     ActivateRequest,
     ActivateResponse,
@@ -66,6 +66,7 @@ __all__ = [
     "call_context",
     "create_standard_router",
     "error_registry",
+    "in_call",
 ]
 
 _LAZY = {

@@ -119,13 +119,21 @@ def _from_http(error: HTTPException) -> ContractError:
     contract_error = known(str(error.detail), headers=error.headers)
     if known is ContractError:
         contract_error.status = error.status_code
-        contract_error.code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
+        contract_error.code = _word_of(error.status_code)
         contract_error.retryable = error.status_code == HTTPStatus.TOO_MANY_REQUESTS
     return contract_error
+
+
+def _word_of(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
+    except ValueError:  # a status of the application's own
+        return f"http_{status}"
 
 
 def _log_unexpected(error: Exception, request: Request, request_id: str) -> None:
     what = f"{type(error).__name__}: {error}" if isinstance(error, MtPaasError) else type(error).__name__
     places = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("%s %s broke: %s (request %s)\n%s", request.method, request.url.path, what, request_id, places)
+    path = request.scope["path"]  # quoted below: it can hold line breaks
+    logger.error("%s %r broke: %s (request %s)\n%s", request.method, path, what, request_id, places)
     logger.debug("request %s broke with", request_id, exc_info=error)

@@ -44,7 +44,7 @@ from mt_paas.standard_api.models import (
     StatusResponse,
     UsageResponse,
 )
-from mt_paas.standard_api.reply import MAX_ANSWER_BYTES, Reply, clean
+from mt_paas.standard_api.reply import MAX_ANSWER_BYTES, Reply
 from mt_paas.standard_api.transport import CheckedTransport
 
 __all__ = ["AddressPolicy", "StandardAPIClient", "Timeouts"]
@@ -77,6 +77,8 @@ class StandardAPIClient:
     Queries are tried up to ``attempts`` times where that can help, after a ``pause`` of some seconds; a POST is tried
     again only when it certainly never arrived. ``addresses`` rules which hosts are called, unless a ``transport`` is
     given: then that decides. ``tls`` are TLS settings of one's own, say for a private authority.
+
+    The request id and trace of the call that is being handled travel on; who handles none sets them by ``in_call``.
     """
 
     def __init__(
@@ -160,12 +162,14 @@ class StandardAPIClient:
 
         Raises ``NotImplementedByService`` when the manifest names no such call.
         """
-        answer = await self._call(UsageResponse, "GET", "usage_report", tenant_id=tenant_id, query={"period": period})
-        if period not in {"daily", "monthly", answer.period}:
-            raise ServiceAnswerInvalid(
-                f"Asked for the usage of {period}, the service answered for {clean(answer.period)}"
-            )
-        return answer
+        return await self._call(
+            UsageResponse,
+            "GET",
+            "usage_report",
+            tenant_id=tenant_id,
+            query={"period": period},
+            expected={} if period in {"daily", "monthly"} else {"period": period},
+        )
 
     async def _call(
         self,
@@ -177,6 +181,7 @@ class StandardAPIClient:
         query: Mapping[str, str] | None = None,
         body: ContractModel | None = None,
         headers: Mapping[str, str] | None = None,
+        expected: Mapping[str, str] | None = None,
         with_key: bool = True,
     ) -> Answer:
         request = self._http.build_request(
@@ -195,8 +200,10 @@ class StandardAPIClient:
         )
         reply = await self._send_until_answered(request)
         answer = reply.read(model)
-        if tenant_id is not None and (answered := getattr(answer, "tenant_id", tenant_id)) != tenant_id:
-            raise reply.invalid(f"tenant_id: it is about {answered}, not about {tenant_id}")
+        expected = {**({} if tenant_id is None else {"tenant_id": tenant_id}), **(expected or {})}
+        for name, value in expected.items():
+            if (answered := getattr(answer, name)) != value:
+                raise reply.invalid(f"{name}: it is about {answered}, not about {value}")
         return answer
 
     def _key_header(self) -> dict[str, str]:

@@ -62,7 +62,10 @@ def problem_json(error: ContractError, request_id: str) -> str:
 
 def _plain(details: Any) -> Any:
     """Return ``details`` as JSON has it; what JSON does not know is written as text, so that the error gets out."""
-    return json.loads(json.dumps(details, default=str, skipkeys=True))
+    try:
+        return json.loads(json.dumps(details, default=str, skipkeys=True))
+    except (ValueError, RecursionError):  # it holds itself, or has no bottom
+        return None
 
 
 def _subclasses(base: type[ContractError]) -> Iterator[type[ContractError]]:

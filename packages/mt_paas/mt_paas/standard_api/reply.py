@@ -16,7 +16,7 @@ from mt_paas.standard_api.models import ContractModel
 from mt_paas.standard_api.problem import error_registry
 from mt_paas.standard_api.wire import WireError, is_json, read
 
-__all__ = ["MAX_ANSWER_BYTES", "Reply", "clean"]
+__all__ = ["MAX_ANSWER_BYTES", "Reply"]
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -122,7 +122,7 @@ class Reply:
         return max((when.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)
 
     def _quotable(self, text: str) -> str:
-        return clean(text.replace(self.secret, "***") if self.secret else text)
+        return _clean(text.replace(self.secret, "***") if self.secret else text)
 
     @property
     def _content_type(self) -> str:
@@ -133,7 +133,7 @@ class Reply:
         return "content-encoding" in self.headers
 
 
-def clean(text: str) -> str:
+def _clean(text: str) -> str:
     """Return ``text`` fit for a message: on one line, cut, without control characters and without passwords."""
     text = _PASSWORD.sub(r"\1***", text[: 10 * _MAX_QUOTED])
     text = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)

@@ -3,6 +3,7 @@
 A call is taken in one order, and stops at the first thing that is wrong: request id, key, tenant id, body, path
 against body, plan, handler. Whatever happens, also in a handler that breaks, the answer is one of the contract: the
 router needs no exception handlers of the application, and no text of an unexpected exception leaves the service.
+What middleware and limits of the application answer before a call arrives here is theirs.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from mt_paas.standard_api import (
     StandardAPIClient,
     TenantState,
     Timeouts,
+    in_call,
 )
-from mt_paas.standard_api.handler import in_call
 from mt_paas.testing.doubles import (
     Call,
     FakeService,
@@ -257,7 +257,7 @@ class TestAnswersThatTheContractDoesNotKnow:
 
     async def test_an_answer_for_another_period_is_refused(self, client, service):
         service.behave(answer_with(200, {"tenant_id": "hallym_univ", "period": "1999-01", "usage": {}}))
-        with pytest.raises(ServiceAnswerInvalid, match="usage of 2026-01, the service answered for 1999-01"):
+        with pytest.raises(ServiceAnswerInvalid, match="period: it is about 1999-01, not about 2026-01"):
             await client.usage("hallym_univ", "2026-01")
 
     async def test_a_password_in_an_answer_is_read_and_not_shown(self, client, service, activation):

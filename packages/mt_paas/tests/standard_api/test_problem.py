@@ -33,6 +33,11 @@ class TestProblem:
     def test_details_that_json_does_not_know_do_not_break_the_answer(self, details):
         assert json.loads(problem_json(InvalidBody(details=details), "-"))["error"] == "invalid_body"
 
+    def test_details_that_hold_themselves_are_left_out(self):
+        details: dict = {}
+        details["again"] = details
+        assert "details" not in json.loads(problem_json(InvalidBody(details=details), "-"))
+
 
 class TestRegistry:
     def test_every_contract_error_is_in_it(self):

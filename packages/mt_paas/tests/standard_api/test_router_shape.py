@@ -190,6 +190,22 @@ class TestInAnApplication:
         assert (problem["message"], problem["retryable"]) == ("Slow down.", True)
         assert response.headers["retry-after"] == "1"
 
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [
+            (401, "unauthorized"),
+            (404, "not_found"),
+            (413, "body_too_large"),
+            (499, "http_499"),
+            (503, "service_not_ready"),
+        ],
+    )
+    async def test_http_errors_of_the_application_have_a_word(self, assert_refused, make_http, status, error):
+        def fail() -> None:
+            raise HTTPException(status)
+
+        assert_refused(await make_http(include={"dependencies": [Depends(fail)]}).get("/mt/health"), status, error)
+
     async def test_a_dependency_that_misses_a_parameter_fails_in_the_shape(self, assert_refused, make_http):
         def needs(number: int) -> None:
             pass

@@ -1,0 +1,70 @@
+"""Whatever comes, the answer has the contract's shape, and no fault of the caller is the service's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from urllib.parse import quote
+
+import httpx2
+from hypothesis import given
+from hypothesis import strategies as st
+from mt_paas.standard_api import ErrorBody
+from mt_paas.testing.doubles import FakeService
+
+SERVICE = FakeService()
+ACTIVATE = "/mt/tenant/hallym_univ/activate"
+RIGHT = {
+    "tenant_id": "hallym_univ",
+    "tenant_name": "한림대학교",
+    "plan": "premium",
+    "admin": {"email": "admin@hallym.ac.kr", "name": "홍길동"},
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def ask(method: str, path: str, content: bytes = b"", **headers: str | bytes) -> httpx2.Response:
+    async def send() -> httpx2.Response:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(SERVICE), base_url="http://service") as http:
+            given = {"X-Market-API-Key": SERVICE.api_key, "Content-Type": "application/json"} | headers
+            return await http.request(method, path, content=content, headers=given)
+
+    return asyncio.run(send())
+
+
+def assert_refused_or_done(response: httpx2.Response) -> None:
+    assert response.status_code < 500
+    if response.status_code != 200:
+        assert response.headers["content-type"] == "application/problem+json"
+        assert ErrorBody.model_validate_json(response.content).status == response.status_code
+
+
+@given(st.binary(max_size=500))
+def test_any_bytes(content):
+    assert_refused_or_done(ask("POST", ACTIVATE, content))
+
+
+@given(JSON)
+def test_any_json(value):
+    assert_refused_or_done(ask("POST", ACTIVATE, json.dumps(value).encode()))
+
+
+@given(st.sampled_from([*RIGHT, "config", "features"]), JSON)
+def test_a_right_body_with_any_value_in_one_place(name, value):
+    assert_refused_or_done(ask("POST", ACTIVATE, json.dumps(RIGHT | {name: value}).encode()))
+
+
+@given(st.text(max_size=80), st.text(max_size=20))
+def test_any_tenant_and_any_period(tenant_id, period):
+    path = f"/mt/tenant/{quote(tenant_id, safe='', errors='replace')}/usage?period={quote(period, errors='replace')}"
+    assert_refused_or_done(ask("GET", path))
+
+
+@given(st.binary(max_size=200).filter(lambda raw: not {0, 10, 13} & set(raw)))
+def test_any_header(value):
+    headers = {"X-Request-ID": value, "traceparent": value, "Idempotency-Key": value}
+    assert_refused_or_done(ask("POST", ACTIVATE, json.dumps(RIGHT).encode(), **headers))
