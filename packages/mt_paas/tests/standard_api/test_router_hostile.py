@@ -10,7 +10,7 @@ import httpx2
 from hypothesis import given
 from hypothesis import strategies as st
 from mt_paas.standard_api import ErrorBody
-from mt_paas.testing.doubles import FakeService
+from mt_paas.testing.doubles import FakeService, serve
 
 SERVICE = FakeService()
 ACTIVATE = "/mt/tenant/hallym_univ/activate"
@@ -68,3 +68,27 @@ def test_any_tenant_and_any_period(tenant_id, period):
 def test_any_header(value):
     headers = {"X-Request-ID": value, "traceparent": value, "Idempotency-Key": value}
     assert_refused_or_done(ask("POST", ACTIVATE, json.dumps(RIGHT).encode(), **headers))
+
+
+async def test_a_caller_that_goes_in_the_middle_of_its_body_leaves_nothing_behind(caplog):
+    service = FakeService()
+    head = (
+        f"POST {ACTIVATE} HTTP/1.1\r\nHost: service\r\nX-Market-API-Key: {service.api_key}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    )
+    answered = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await service.right(scope, receive, send)
+        if scope["type"] == "http":
+            answered.set()
+
+    async with serve(app) as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(head.encode() + b'{"tenant_id": "hallym')
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        await answered.wait()
+    assert service.tenants == {}
+    assert "broke" not in caplog.text
