@@ -91,21 +91,6 @@ class TestKill9:
         assert (await service.call("GET", "/app/notes", headers=user)).json() == [{"text": "kept"}]
         assert (await service.activate()).json() == activated.json()
 
-    async def test_during_an_activation_leaves_one_that_the_same_request_completes(self, start, name):
-        service = await start(name)
-        activating = asyncio.create_task(service.activate())
-        await asyncio.wait([activating], timeout=0.05)  # long enough to begin, and on most machines to end
-        service.process.end()
-        await asyncio.wait([activating])
-        activating.exception()
-
-        service.process.start()
-        await service.ready()
-        answer = await service.activate()
-
-        assert answer.status_code == 200
-        assert answer.json()["status"] == "activated"
-
 
 @pytest.mark.system
 @pytest.mark.parametrize("name", ["sample_service", "plain_service"])

@@ -27,7 +27,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["AccessKeyRow", "Base", "ServiceRow", "TenantRow", "TransitionRow"]
+from mt_paas.core.lifecycle import TenantStatus
+
+__all__ = ["AccessKeyRow", "Base", "ServiceRow", "TenantRow", "TenantStatus", "TransitionRow"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -39,6 +41,17 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Return the same moment in UTC."""
         return value.astimezone(UTC) if value is not None else None
+
+
+class StatusColumn(TypeDecorator[TenantStatus]):
+    """A status as a word: a new one needs no migration of a type."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> TenantStatus | None:
+        """Return the status that the word means."""
+        return TenantStatus(value) if value is not None else None
 
 
 class Base(DeclarativeBase):
@@ -86,7 +99,7 @@ class TenantRow(Base):
     tenant_id: Mapped[str] = mapped_column(String(63), primary_key=True)
     name: Mapped[str]
     service_type: Mapped[str]
-    status: Mapped[str] = mapped_column(String(20), index=True)
+    status: Mapped[TenantStatus] = mapped_column(StatusColumn(), index=True)
     plan: Mapped[str]
     features: Mapped[list[str]]
     config: Mapped[dict[str, Any]]
@@ -117,8 +130,8 @@ class TransitionRow(Base):
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     tenant_id: Mapped[str] = mapped_column(String(63))
-    came_from: Mapped[str | None] = mapped_column(String(20))
-    went_to: Mapped[str] = mapped_column(String(20))
+    came_from: Mapped[TenantStatus | None] = mapped_column(StatusColumn())
+    went_to: Mapped[TenantStatus] = mapped_column(StatusColumn())
     at: Mapped[datetime]
     actor: Mapped[str]
     reason: Mapped[str]

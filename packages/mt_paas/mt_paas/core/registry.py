@@ -177,7 +177,7 @@ class Registry:
         now = self._clock()
         async with self._transaction() as session:
             row = await _locked(session, tenant_id)
-            came_from = TenantStatus(row.status)
+            came_from = row.status
             check(came_from, to)
             session.add(_step(row, to, now, reason=reason, actor=actor, came_from=came_from))
             _arrive(row, came_from, to, now, reason)
@@ -302,7 +302,7 @@ def _tenant(row: TenantRow) -> Tenant:
             admin_email=row.admin_email,
             admin_name=row.admin_name,
         ),
-        status=TenantStatus(row.status),
+        status=row.status,
         isolation=row.isolation,
         database=row.database,
         created_at=row.created_at,
@@ -319,5 +319,4 @@ def _tenant(row: TenantRow) -> Tenant:
 
 
 def _transition(row: TransitionRow) -> Transition:
-    came_from = TenantStatus(row.came_from) if row.came_from is not None else None
-    return Transition(came_from, TenantStatus(row.went_to), row.at, row.actor, row.reason)
+    return Transition(row.came_from, row.went_to, row.at, row.actor, row.reason)
