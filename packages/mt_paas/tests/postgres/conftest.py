@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -146,6 +147,8 @@ def new_home() -> Iterator[Path]:
         data = home / "data"
         if data.is_symlink():
             shutil.rmtree(data.readlink().parent)
+        if (home / "run.json").exists():  # a killed supervisor leaves the folder of its socket
+            shutil.rmtree(json.loads((home / "run.json").read_text())["socket"], ignore_errors=True)
         shutil.rmtree(parent)
 
 
@@ -156,15 +159,15 @@ def home() -> Iterator[Path]:
         yield home
 
 
-@pytest.fixture(scope="module")
-def home_of_the_module() -> Iterator[Path]:
+@pytest.fixture(scope="session")
+def home_of_the_session() -> Iterator[Path]:
     with new_home() as home:
         EmbeddedPostgres(home, fast=True).start().stop()
         yield home
 
 
 @pytest.fixture
-def used_home(home_of_the_module: Path) -> Iterator[Path]:
-    """Return the folder of a server that ran before and is stopped; the tests of a module share it to save time."""
-    yield home_of_the_module
-    eventually(lambda: is_stopped(home_of_the_module), "the server stops with its last user")
+def used_home(home_of_the_session: Path) -> Iterator[Path]:
+    """Return the folder of a server that ran before and is stopped; the tests share it to save time."""
+    yield home_of_the_session
+    eventually(lambda: is_stopped(home_of_the_session), "the server stops with its last user")

@@ -121,22 +121,24 @@ def containers() -> None:
 
 class TestInAContainer:
     def test_the_last_user_stops_a_server_that_was_started_outside(
-        self, containers: None, home: Path, tools: Any
+        self, containers: None, used_home: Path, tools: Any
     ) -> None:
-        with tools.UserProcess(home) as outside, tools.UserProcess(home, container=True) as inside:
+        with tools.UserProcess(used_home) as outside, tools.UserProcess(used_home, container=True) as inside:
             assert inside.url == outside.url
             outside.leave()
             inside.leave()
-            assert tools.is_stopped(home)
+            assert tools.is_stopped(used_home)
 
-    def test_the_same_pids_as_before_the_crash_are_no_obstacle(self, containers: None, home: Path, tools: Any) -> None:
+    def test_the_same_pids_as_before_the_crash_are_no_obstacle(
+        self, containers: None, used_home: Path, tools: Any
+    ) -> None:
         pids = []
         for _ in range(3):
-            with tools.UserProcess(home, container=True) as user:
+            with tools.UserProcess(used_home, container=True) as user:
                 psycopg.connect(user.url).close()
-                pids.append(tools.postmaster(home))
+                pids.append(tools.postmaster(used_home))
                 user.kill()
-            tools.eventually(lambda: tools.is_stopped(home), "all that was in the container is gone")
+            tools.eventually(lambda: tools.is_stopped(used_home), "all that was in the container is gone")
         assert pids[1] == pids[2]  # else this test shows nothing
 
 
