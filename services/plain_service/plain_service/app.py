@@ -162,7 +162,9 @@ def create_app(
     if not keys:
         raise SystemExit("no key for the market is set: set MT_API_KEYS")
     now = clock or (lambda: datetime.now(UTC))
-    service = PlainService(Store(home, now), keys, public_url, now)
+    store = Store(home, now)
+    store.sweep()  # what is due is done at each start, and besides when a tenant is touched
+    service = PlainService(store, keys, public_url, now)
     table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
         ("GET", "/mt/health", service.health),
         ("POST", "/mt/tenant/{tenant_id}/activate", service.activate),

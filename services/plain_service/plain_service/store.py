@@ -13,7 +13,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -80,6 +80,14 @@ class Store:
             registry.executescript(_REGISTRY)
             registry.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", [secrets.token_urlsafe(32)])
             self._secret: str = registry.execute("SELECT value FROM secret").fetchone()[0]
+
+    def sweep(self) -> None:
+        """Do what is due for every tenant: deactivations whose time has come, data whose deadline is over."""
+        with self._registry() as registry:
+            found = registry.execute("SELECT tenant_id FROM tenant WHERE status != 'purged'").fetchall()
+        for row in found:
+            with suppress(Refusal), self._hold(row["tenant_id"]):
+                self._settle(row["tenant_id"])
 
     def find(self, tenant_id: str) -> Tenant:
         """Return the tenant as it is now: past its scheduled time it is deactivated. Raises 404."""

@@ -4,7 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,19 @@ class TestStore:
 
         assert tenant.status == "purged"
         assert not (tmp_path / "tenants" / "hallym_univ.sqlite3").exists()
+
+    def test_a_sweep_deletes_what_is_past_its_deadline_and_nothing_else(self, store, tmp_path):
+        activate(store)
+        store.write_note("hallym_univ", "kept")
+        store.deactivate("hallym_univ", Deactivation(preserve_data=True, deactivate_at=None))
+
+        Store(tmp_path, lambda: NOW + timedelta(days=89)).sweep()
+        before = store.list_notes("hallym_univ")
+        Store(tmp_path, lambda: NOW + timedelta(days=90)).sweep()
+
+        assert before == ["kept"]
+        assert store.find("hallym_univ").status == "purged"
+        assert list((tmp_path / "tenants").iterdir()) == []
 
     def test_a_purged_tenant_leaves_no_personal_data(self, store, tmp_path):
         activate(store)
