@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +80,19 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+def folder() -> Iterator[Path]:
+    """A folder that the database's own user can reach, unlike pytest's, and that is removed with the data in it."""
+    made = Path(tempfile.mkdtemp(prefix="mt-paas-kill-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+async def desk(folder: Path) -> AsyncIterator[Desk]:
     service = FakeService(service_id="fake_tutor")
     async with serve(service) as url:
-        made = Desk(tmp_path, service, url)
+        made = Desk(folder, service, url)
         try:
             await made.start()
             await _register(made)

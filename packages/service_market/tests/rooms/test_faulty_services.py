@@ -81,6 +81,12 @@ class TestTryingAgain:
         keys = {call.headers["idempotency-key"] for call in scene.service.calls if call.operation == "activate"}
         assert keys == {started["meta"]["operation"]["id"]}
 
+    async def test_every_call_bears_the_operations_id_for_the_services_log(self, scene: Any) -> None:
+        started = await scene.subscribe()
+        await scene.operation(started["meta"]["operation"]["id"])
+        asked = [call for call in scene.service.calls if call.operation in {"activate", "status"}]
+        assert {call.headers["x-request-id"] for call in asked} == {started["meta"]["operation"]["id"]}
+
     async def test_a_refusal_that_can_pass_is_tried_again(self, scene: Any) -> None:
         scene.service.behave(flaky(1, refuse(OperationInProgress)), on="activate")
         started = await scene.subscribe()

@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from mt_paas.errors import ServiceCallError, ServiceRefused
+from mt_paas.standard_api.handler import CallContext, in_call
 
 from service_market.core.log import get_logger
 from service_market.core.uow import Kernel, UnitOfWork
@@ -102,11 +103,9 @@ class Runner:
             if run is None:
                 return
             await self._checkpoint("claimed")
-            async with self._renewing(run):
-                if run.state is OperationState.RUNNING:
-                    await self._go(run)
-                else:
-                    await self._undo(run)
+            with in_call(CallContext(request_id=str(operation_id))):  # what the service finds in its own log
+                async with self._renewing(run):
+                    await (self._go(run) if run.state is OperationState.RUNNING else self._undo(run))
         except _LeaseLost:
             log.warning("another run has this operation now", operation_id=str(operation_id))
 

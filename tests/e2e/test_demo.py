@@ -1,0 +1,129 @@
+"""``market demo`` as people run it: the whole story, and nothing of it left behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from mt_paas.postgres import PostgresServer
+
+DEMO = [sys.executable, "-m", "service_market.cli", "demo"]
+DEADLINE = 100.0  # seconds until a test stops waiting for something that should have happened long ago
+STEPS = 12
+
+
+def environment(**changed: str) -> dict[str, str]:
+    """The environment without settings that are meant for another market."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MARKET_", "MT_", "LC_", "LANG")) and name != "DATABASE_URL"
+    }
+    return kept | {"LANG": "C.UTF-8", **changed}
+
+
+def processes_of(marker: str) -> list[str]:
+    """The command lines of processes that were started with ``marker`` in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:  # it has ended meanwhile, or is another user's
+            continue
+    return found
+
+
+def eventually(happened: Callable[[], Any]) -> Any:
+    """Ask until the answer is true, and return it."""
+    until = time.monotonic() + DEADLINE
+    while not (answer := happened()):
+        assert time.monotonic() < until, "it has not happened in time"
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    """A word in the environment of everything that a test starts, by which it is found again."""
+    made = f"demo-of-a-test-{secrets.token_hex(8)}"
+    yield made
+    eventually(lambda: not processes_of(made))
+
+
+def databases_of(server: PostgresServer) -> set[str]:
+    """The names of the demo's databases and roles."""
+    query = (
+        "SELECT datname FROM pg_database WHERE datname LIKE 'demo\\_%'"
+        " UNION SELECT rolname FROM pg_roles WHERE rolname LIKE 'demo\\_%' OR rolname LIKE '%\\_sample\\_service'"
+    )
+    with psycopg.connect(server.url()) as connection:
+        return {name for (name,) in connection.execute(query)}
+
+
+class TestDemo:
+    def test_shows_every_step_and_leaves_nothing_running(self, tmp_path: Path, marker: str) -> None:
+        ran = subprocess.run(
+            [*DEMO, "--once", "--home", str(tmp_path)],
+            env=environment(MARKER=marker),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        steps = [line for line in ran.stderr.splitlines() if line.startswith("✓")]
+        assert len(steps) == STEPS
+        rows = [line.split() for line in ran.stdout.splitlines()[2:]]
+        assert [(row[0], row[2], row[3], row[4]) for row in rows] == [
+            ("hallym_univ", "sample_service", "active", "2"),
+            ("hallym_univ_plain_service", "plain_service", "active", "2"),
+            ("snu_univ", "sample_service", "active", "2"),
+            ("snu_univ_plain_service", "plain_service", "purged", "0"),
+        ]
+        assert processes_of(marker) == []
+
+    def test_killed_without_warning_ends_its_processes_and_drops_its_databases(
+        self, tmp_path: Path, marker: str, postgres_server: PostgresServer
+    ) -> None:
+        before = databases_of(postgres_server)
+        url = postgres_server.url()
+        with subprocess.Popen(
+            [*DEMO, "--home", str(tmp_path)],
+            env=environment(MARKER=marker, DATABASE_URL=url),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as demo:
+            assert demo.stderr is not None
+            for line in demo.stderr:
+                if "subscribed" in line:
+                    break
+            assert databases_of(postgres_server) > before
+            assert len(processes_of(marker)) == 5  # the demo, its keeper, the market and two services
+            demo.send_signal(signal.SIGKILL)
+        eventually(lambda: not processes_of(marker))
+        assert databases_of(postgres_server) == before
+
+    def test_stands_until_ctrl_c_beside_another_one_and_says_where(self, tmp_path: Path, marker: str) -> None:
+        (tmp_path / "demo.lock").touch()
+        with subprocess.Popen(
+            ["flock", str(tmp_path / "demo.lock"), "sleep", "infinity"], env=environment(MARKER=marker)
+        ) as other:
+            demo = subprocess.Popen(
+                [*DEMO, "--home", str(tmp_path), "--lang", "en"],
+                env=environment(MARKER=marker),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            other.terminate()
