@@ -11,6 +11,7 @@ from mt_paas.errors import ConfigurationError, ManifestError
 from mt_paas.setup import CurrentTenant, setup_multi_tenant
 from mt_paas.standard_api.models import UserFigures
 from mt_paas.utils.config import Settings
+from pydantic import SecretStr
 
 
 class TestSetup:
@@ -87,6 +88,26 @@ class TestSetup:
 
         with pytest.raises(ManifestError):
             setup_multi_tenant(FastAPI(), manifest=path, settings=settings)
+
+
+@pytest.mark.system
+class TestEmbeddedDatabase:
+    async def test_without_a_setting_the_service_has_a_server_of_its_own(
+        self, manifest, running, clock, tmp_path, monkeypatch
+    ):
+        for name in ("DATABASE_URL", "MT_DATABASE_URL"):
+            monkeypatch.delenv(name, raising=False)
+        settings = Settings(home=tmp_path, api_keys=(SecretStr("the-markets-key-0123456789"),))
+        first, second = FastAPI(), FastAPI()
+        for app in (first, second):
+            setup_multi_tenant(app, manifest=manifest, settings=settings, clock=clock)
+
+        async with running(first) as service:
+            await service.activate("hallym_univ")
+        async with running(second):
+            tenant = await second.state.mt_paas.manager.get_tenant("hallym_univ")
+
+        assert (tenant.status, tenant.database) == ("active", "tnnt_hallym_univ")
 
 
 class TestCurrentTenant:
