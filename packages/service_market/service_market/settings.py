@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         default=Path(".market"), description="Folder of the embedded database, the secret key and the operator's token."
     )
     database_url: Annotated[
-        SecretStr | None, Field(validation_alias=AliasChoices("database_url", "MARKET_DATABASE_URL", "DATABASE_URL"))
+        SecretStr | None, Field(validation_alias=AliasChoices("MARKET_DATABASE_URL", "DATABASE_URL"))
     ] = Field(
         default=None,
         description="`postgresql://…` of a PostgreSQL 15 or later; also read from `DATABASE_URL`. "
