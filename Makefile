@@ -32,7 +32,7 @@ check: setup  ## Lint, types, import rules, lock file and generated docs.
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/mypy $(TYPED)
-	@$(VENV)/bin/lint-imports --quiet --no-logo
+	@said=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$said" >&2; exit 1; }
 	@$(VENV)/bin/python docs/generate.py --check
 	@echo "check: all is well"
 

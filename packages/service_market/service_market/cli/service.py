@@ -80,6 +80,8 @@ def register(
             raise
         session.screen.say("\n".join(_as_compiler(str(manifest), source, refused.details)))
         raise Stop(refused.code, text.FAULTS(count=len(refused.details))) from None
+    if service["warnings"]:
+        session.screen.say("\n".join(_as_compiler(str(manifest), source, service["warnings"])), style="yellow")
     if not no_wait:
         service = wait_for_verification(session, service["service_id"])
     session.screen.thing(service, _THING)
@@ -141,8 +143,8 @@ def _as_compiler(name: str, source: str, faults: Iterable[dict[str, Any]]) -> It
 
 
 def _advice(fault: dict[str, Any]) -> str:
-    expected = f"; {text.EXPECTED(what=fault['expected'])}" if fault["expected"] else ""
-    return expected + (f" ({fault['suggestion']})" if fault["suggestion"] else "")
+    expected = f"; {text.EXPECTED(what=fault['expected'])}" if fault.get("expected") else ""
+    return expected + (f" ({fault['suggestion']})" if fault.get("suggestion") else "")
 
 
 def _blank(words: str) -> str:
