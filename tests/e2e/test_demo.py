@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import signal
@@ -114,16 +115,39 @@ class TestDemo:
         eventually(lambda: not processes_of(marker))
         assert databases_of(postgres_server) == before
 
-    def test_stands_until_ctrl_c_beside_another_one_and_says_where(self, tmp_path: Path, marker: str) -> None:
-        (tmp_path / "demo.lock").touch()
-        with subprocess.Popen(
-            ["flock", str(tmp_path / "demo.lock"), "sleep", "infinity"], env=environment(MARKER=marker)
-        ) as other:
-            demo = subprocess.Popen(
-                [*DEMO, "--home", str(tmp_path), "--lang", "en"],
+    def test_stands_beside_another_one_until_ctrl_c(self, tmp_path: Path, marker: str) -> None:
+        with (tmp_path / "demo.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # as a demo that runs already
+            with subprocess.Popen(
+                [*DEMO, "--home", str(tmp_path), "--lang", "ko"],
                 env=environment(MARKER=marker),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
-            )
-            other.terminate()
+            ) as demo:
+                assert demo.stderr is not None
+                said = []
+                for line in demo.stderr:
+                    said.append(line)
+                    if "Ctrl-C" in line:
+                        break
+                demo.send_signal(signal.SIGINT)
+        assert demo.returncode == 0
+        assert len([line for line in said if line.startswith("✓")]) == STEPS
+        assert any(str(tmp_path / "2" / "operator.token") in line for line in said)
+        assert processes_of(marker) == []
+        assert [entry.name for entry in tmp_path.iterdir() if entry.name != "2"] == ["demo.lock"]
+
+    def test_never_empties_a_folder_that_is_not_a_demos(self, tmp_path: Path, marker: str) -> None:
+        (tmp_path / "thesis.txt").write_text("years of work")
+        ran = subprocess.run(
+            [*DEMO, "--once", "--home", str(tmp_path)],
+            env=environment(MARKER=marker),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert ran.returncode == 2
+        assert str(tmp_path) in ran.stderr
+        assert (tmp_path / "thesis.txt").read_text() == "years of work"

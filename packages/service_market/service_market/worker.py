@@ -16,14 +16,18 @@ log = get_logger(__name__)
 
 async def keep_working(market: Market) -> None:
     """Run jobs until cancelled; jobs that run then are given time to end. A worker that fails is started again."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in a task
     log.info("worker started")
     try:
-        while True:
+        while not task.cancelling():
             try:
                 await market.work()
             except Exception as error:  # noqa: BLE001 - whatever ended it, jobs must go on
+                if task.cancelling():  # a query that is cancelled ends with an error of the database's
+                    break
                 log.error("the worker ended and is started again", error=type(error).__name__)
-            await asyncio.sleep(_RESTART_AFTER)
+                await asyncio.sleep(_RESTART_AFTER)
     finally:
         log.info("worker stopped")
 

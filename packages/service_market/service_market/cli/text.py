@@ -105,6 +105,7 @@ PURGE_NEEDS_YES = Message(
 # --- progress and results ------------------------------------------------------------------------------------------
 
 WAITING_FOR = Message("waiting for {what}", "{what}을(를) 기다리는 중")
+WATCHING = Message("{kind} of {tenant}, operation {id}", "{tenant}의 {kind} 작업 {id}")
 NO_WORKER_YET = Message(
     "Nothing has happened for {seconds} s. Is a worker running? Start one with: market worker",
     "{seconds}초 동안 아무 일도 없습니다. 작업자가 실행 중인지 확인하세요. 시작하려면: market worker",

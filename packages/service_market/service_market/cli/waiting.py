@@ -100,7 +100,9 @@ class _Told:
         self._said: set[tuple[Any, ...]] = set()
 
     def tell(self, operation: dict[str, Any]) -> None:
-        """Say which steps ended since the last time, and that an attempt failed and another one follows."""
+        """Say what is waited for, which steps ended since the last time, and which attempt is followed by another."""
+        kind, tenant = operation["kind"], operation["tenant_id"]
+        self._once(("operation",), text.WATCHING(kind=kind, tenant=tenant, id=operation["id"]), "")
         for step in operation["steps"]:
             if step["state"] == "uncertain":  # it was sent, and is not answered yet
                 continue

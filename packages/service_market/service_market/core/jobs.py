@@ -6,7 +6,9 @@ Every job is idempotent: the job of a worker that died is handed to another work
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -116,7 +118,7 @@ class JobQueue:
 
     async def run(self, options: WorkerOptions) -> None:
         """Work until cancelled; what runs then is given ``grace`` seconds to end."""
-        async with self._app.open_async():
+        async with self._connected():
             await self.rescue(stalled_after=options.stalled_after)
             await self._app.run_worker_async(
                 concurrency=options.concurrency,
@@ -128,9 +130,29 @@ class JobQueue:
                 install_signal_handlers=False,
             )
 
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[None]:
+        """Keep the queue's own connections open for as long as the context lasts.
+
+        A pool that is cancelled while it opens, or that can not open, would leave tasks behind that never end and a
+        closed pool that is never opened again. So it is opened in a task of its own, which the pool ends after 30
+        seconds at the latest, and closed whatever became of it.
+        """
+
+        async def open_app() -> None:
+            await self._app.open_async()
+
+        opening = asyncio.create_task(open_app())
+        try:
+            await asyncio.shield(opening)
+            yield
+        finally:
+            await asyncio.gather(opening, return_exceptions=True)
+            await self._app.close_async()
+
     async def run_until_idle(self) -> None:
         """Run every job that is due, then return. For tests and for commands that must see their work done."""
-        async with self._app.open_async():
+        async with self._connected():
             await self._app.run_worker_async(
                 wait=False,
                 listen_notify=False,
