@@ -132,7 +132,8 @@ class TestDemo:
                     if "Ctrl-C" in line:
                         break
                 demo.send_signal(signal.SIGINT)
-        assert demo.returncode == 0
+                said += demo.stderr.readlines()
+        assert demo.returncode == 0, said
         assert len([line for line in said if line.startswith("✓")]) == STEPS
         assert any(str(tmp_path / "2" / "operator.token") in line for line in said)
         assert processes_of(marker) == []

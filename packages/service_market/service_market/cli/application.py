@@ -13,7 +13,7 @@ from service_market.cli.exits import EXIT_TABLE, Stop
 
 __all__ = ["app"]
 
-_CODES = "\n\n".join(f"{code.value:>3}  {meaning}" for code, meaning in EXIT_TABLE.items())
+_CODES = "\n".join(f"{code.value:>5}  {meaning}" for code, meaning in EXIT_TABLE.items())
 
 
 class _Root(TyperGroup):
@@ -32,9 +32,9 @@ class _Root(TyperGroup):
 app = typer.Typer(
     cls=_Root,
     help="Run a Service Market, and work with one.",
-    epilog=f"Exit codes:\n\n{_CODES}",
+    epilog=f"\b\nExit codes:\n{_CODES}",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # plain help comes in half the time
     pretty_exceptions_enable=False,
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},

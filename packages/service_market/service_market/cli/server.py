@@ -41,25 +41,40 @@ def up(
     ] = False,
     _lang: LangOption = None,
 ) -> None:
-    """Run a market in one process: the API, the worker and, without DATABASE_URL, an embedded database.
+    """Run a market: API, worker and database.
+
+    All are in one process. The database is an embedded one unless DATABASE_URL names a PostgreSQL server.
 
     Any number of processes may share one home or one DATABASE_URL. Everything that can be set is set by the
     environment (MARKET_…).
     """
-    from service_market.cli import serving
+    from service_market.cli.starting import listen, load_settings
 
-    serving.up(serving.load_settings(home=home, host=host, port=port), worker=not no_worker, fd=fd)
+    settings = load_settings(home=home, host=host, port=port)
+    with listen(settings.api.host, settings.api.port, fd) as listening:
+        from service_market.cli import serving
+
+        serving.up(settings, listening, worker=not no_worker)
 
 
 def worker(home: HomeOption = None, _lang: LangOption = None) -> None:
     """Run a worker only."""
+    from service_market.cli.starting import load_settings
+
+    settings = load_settings(home=home)
     from service_market.cli import serving
 
-    serving.worker(serving.load_settings(home=home))
+    serving.worker(settings)
 
 
 def migrate(home: HomeOption = None, _lang: LangOption = None) -> None:
-    """Bring the management database to the newest schema; `market up` does it as well."""
+    """Bring the database to the newest schema.
+
+    `market up` and `market worker` do it as well.
+    """
+    from service_market.cli.starting import load_settings
+
+    settings = load_settings(home=home)
     from service_market.cli import serving
 
-    serving.migrate(serving.load_settings(home=home))
+    serving.migrate(settings)

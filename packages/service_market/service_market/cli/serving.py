@@ -1,14 +1,12 @@
 """Running a market: one event loop for the API, the worker and the embedded database, and a clean end of it.
 
 The end begins with the first SIGINT or SIGTERM: the API answers what it has begun, the worker finishes or hands back
-its jobs, the database stops. What is wrong from the start (settings, port, home, database) is one sentence.
+its jobs, the database stops. What is wrong with the home or the database is one sentence.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -20,8 +18,6 @@ import uvicorn
 from alembic.util import CommandError
 from fastapi import FastAPI
 from mt_paas.errors import MtPaasError
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from sqlalchemy.exc import OperationalError
 
 from service_market.assembly import Market, assemble, management_database
@@ -36,38 +32,22 @@ from service_market.rooms.identity import public as identity
 from service_market.settings import Settings
 from service_market.worker import keep_working, until_signalled
 
-__all__ = ["load_settings", "migrate", "up", "worker"]
+__all__ = ["migrate", "up", "worker"]
 
 _GRACE = 10  # seconds for requests that are being answered at the end
 
 
-def load_settings(*, home: Path | None = None, host: str | None = None, port: int | None = None) -> Settings:
-    """Return the settings of the environment with those of the command line above them.
-
-    Raises :class:`~service_market.cli.exits.Stop` with every fault.
-    """
-    given: dict[str, Any] = {"home": home} if home else {}
-    given["api"] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, each['loc'])) or 'settings'}: {each['msg']}" for each in error.errors()]
-        raise Stop(ExitCode.USAGE, text.BAD_SETTINGS(faults="; ".join(faults))) from None
-    except SettingsError as error:
-        raise Stop(ExitCode.USAGE, text.BAD_SETTINGS(faults=error)) from None
+def up(settings: Settings, listening: socket.socket, *, worker: bool) -> None:
+    """Serve on ``listening`` until told to stop."""
     log.configure(settings.log_level)
-    return settings
-
-
-def up(settings: Settings, *, worker: bool, fd: int | None = None) -> None:
-    """Serve until told to stop, on the socket ``fd`` if one is given."""
-    with _sentences(), _listen(settings.api.host, settings.api.port, fd) as listening:
+    with _sentences():
         asyncio.run(_until_told(_serve(settings, listening, worker=worker)))
     Screen().say(text.STOPPED())
 
 
 def worker(settings: Settings) -> None:
     """Work until told to stop."""
+    log.configure(settings.log_level)
     with _sentences():
         asyncio.run(_until_told(_work(settings)))
     Screen().say(text.STOPPED())
@@ -75,6 +55,7 @@ def worker(settings: Settings) -> None:
 
 def migrate(settings: Settings) -> None:
     """Bring the schema to its head and say what changed."""
+    log.configure(settings.log_level)
     with _sentences():
         before, after = asyncio.run(_migrate(settings))
     if before == after:
@@ -189,30 +170,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
-
-
-@contextmanager
-def _listen(host: str, port: int, fd: int | None) -> Iterator[socket.socket]:
-    """Take the port before anything else is started, so that one in use costs nothing."""
-    if fd is not None:
-        with _given(fd) as listening:
-            yield listening
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        said = text.PORT_IN_USE if error.errno == errno.EADDRINUSE else text.CANNOT_LISTEN
-        raise Stop(ExitCode.FAILED, said(host=host, port=port, why=os.strerror(error.errno or 0))) from None
-    with listening:
-        yield listening
-
-
-def _given(fd: int) -> socket.socket:
-    try:
-        return socket.socket(fileno=fd)
-    except OSError as error:
-        raise Stop(ExitCode.USAGE, text.NOT_A_SOCKET(fd=fd, why=error.strerror)) from None
 
 
 @contextmanager

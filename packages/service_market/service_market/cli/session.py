@@ -17,7 +17,6 @@ from service_market.cli.screen import Column, Screen
 __all__ = ["DEFAULT_URL", "LangOption", "Limit", "NoWait", "Session", "listed", "market_command"]
 
 DEFAULT_URL = "http://127.0.0.1:8505"
-_PANEL = "The market"
 
 
 def _speak(lang: text.Language | None) -> None:
@@ -35,9 +34,7 @@ LangOption = Annotated[
         help="Language of what is said.",
     ),
 ]
-UrlOption = Annotated[
-    str, typer.Option("--url", envvar="MARKET_URL", help="Where the market is.", rich_help_panel=_PANEL)
-]
+UrlOption = Annotated[str, typer.Option("--url", envvar="MARKET_URL", help="Where the market is.")]
 TokenOption = Annotated[
     str | None,
     typer.Option(
@@ -45,12 +42,11 @@ TokenOption = Annotated[
         envvar="MARKET_TOKEN",
         help="API token; better given by the environment than on a command line that others can see.",
         show_default="operator.token in the home",
-        rich_help_panel=_PANEL,
     ),
 ]
 HomeOption = Annotated[
     Path,
-    typer.Option("--home", envvar="MARKET_HOME", help="Folder of a market on this machine.", rich_help_panel=_PANEL),
+    typer.Option("--home", envvar="MARKET_HOME", help="Folder of a market on this machine."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the API's data as JSON and nothing else.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the work to end.")]

@@ -61,7 +61,11 @@ def subscribe(
     ] = None,
     no_wait: NoWait = False,
 ) -> None:
-    """Subscribe an organization to a service, and wait until its tenant is active."""
+    """Subscribe an organization to a service.
+
+    Waits until its tenant is active. With --json the subscription is printed; its operation is in
+    `market operation list --tenant`.
+    """
     body = {
         "organization": organization,
         "service_id": service,

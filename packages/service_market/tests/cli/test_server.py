@@ -43,6 +43,7 @@ class TestUp:
             found = running.data("organization", "list", "--url", f"http://127.0.0.1:{port}", "--home", str(tmp_path))
             assert school in {each["slug"] for each in found}
             second.send_signal(signal.SIGTERM)
+            assert second.stderr.read() == "Stopped.\n"
         assert second.returncode == ExitCode.DONE
         assert (tmp_path / "operator.token").read_text() not in "".join(said)
 

@@ -28,10 +28,13 @@ def demo(
     ] = 8505,
     _lang: LangOption = None,
 ) -> None:
-    """Show the main job for real: a market, two services, two schools, from nothing to a purged tenant.
+    """Show the main job, for real.
 
-    Without --once the market and the services stay up until Ctrl-C. With DATABASE_URL, databases of its own are made on
-    that server and dropped at the end; without it, an embedded server runs in the home.
+    A market and two services are started, and two schools subscribe: from nothing to active tenants, their expiry,
+    their return with their data, and a purge, each step asserted. Without --once all of it stays up until Ctrl-C.
+
+    With DATABASE_URL, databases of its own are made on that server and dropped at the end; without it, an embedded
+    server runs in the home.
     """
     from service_market.cli.demo.show import run
 

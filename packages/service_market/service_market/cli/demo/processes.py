@@ -72,6 +72,11 @@ class Processes:
             if self._order.server is not None:
                 OwnDatabases(self._order.server, self._order.run).drop()
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process ids of the programs that were started, and of their keeper."""
+        return {**self._started, "keeper": self._keeper.pid}
+
     def wait_until_answered(self, program: str, url: str) -> None:
         """Return once ``url`` answers well. Raises :class:`Surprise` when a process ends, or is too slow."""
         import httpx2
