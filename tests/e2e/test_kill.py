@@ -98,7 +98,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
             await _register(made)
             yield made
         finally:
-            made.process.end()
+            made.process.end(signal.SIGTERM)  # so that the database has stopped when its folder is removed
 
 
 async def _register(desk: Desk) -> None:

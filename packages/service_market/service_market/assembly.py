@@ -157,6 +157,8 @@ def assemble(
             first_delay=policy.first_delay,
             longest_delay=policy.longest_delay,
             lease=policy.lease,
+            deadline=policy.deadline,
+            per_service=policy.per_service,
         ),
         checkpoint,
     )

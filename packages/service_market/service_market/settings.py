@@ -51,9 +51,18 @@ class WorkerSettings(_Group):
 class ProvisioningSettings(_Group):
     """Operations on tenants. Times are in seconds."""
 
-    attempts: int = Field(default=5, ge=1, le=100, description="Attempts before an operation is given up.")
+    attempts: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="Attempts before an activation is given up; closing a tenant is tried until the deadline.",
+    )
     first_delay: float = Field(default=1.0, gt=0, description="Wait after the first attempt; doubled each time.")
     longest_delay: float = Field(default=60.0, gt=0, description="Longest wait between attempts.")
+    deadline: float = Field(
+        default=3600.0, gt=0, description="Time from the first attempt after which an operation is given up."
+    )
+    per_service: int = Field(default=5, ge=1, description="Operations that call one service at the same time.")
     lease: float = Field(default=15.0, gt=0, description="How long a run holds its operation without renewing.")
 
 

@@ -59,7 +59,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         home=tmp_path,
         database_pool=5,
-        provisioning=ProvisioningSettings(attempts=2, first_delay=0.01, lease=5),
+        provisioning=ProvisioningSettings(attempts=2, first_delay=0.01, longest_delay=0.2, lease=5, deadline=5),
         outgoing=OutgoingSettings(connect_timeout=1, total_timeout=1),
         worker=WorkerSettings(polling=0.05, heartbeat=0.5, stalled_after=2),
     )

@@ -88,7 +88,10 @@ class Placement:
             for old in self.data.parent.glob("programs-*"):
                 shutil.rmtree(old)
             partial = Path(tempfile.mkdtemp(prefix="programs-", dir=self.data.parent))
-            shutil.copytree(installation, partial / package.name / installation.name, symlinks=True)
+            for part in (binaries.name, "lib", "share"):
+                if (installation / part).is_dir():
+                    copied = partial / package.name / installation.name / part
+                    shutil.copytree(installation / part, copied, symlinks=True)
             if libraries.is_dir():
                 shutil.copytree(libraries, partial / libraries.name, symlinks=True)
             for path in [partial, *partial.rglob("*")]:

@@ -187,13 +187,15 @@ class TestAFailedStart:
             psycopg.connect(server.url()).close()
 
     def test_says_what_initdb_said(self, home: Path, tmp_path: Path) -> None:
+        binaries = tmp_path / "pg" / "bin"
+        binaries.mkdir(parents=True)
         for program in ("initdb", "postgres"):
-            (tmp_path / program).write_text(
+            (binaries / program).write_text(
                 '#!/bin/sh\n[ "$1" = --version ] && echo "(PostgreSQL) 17.1" || { echo "the moon is wrong"; exit 1; }\n'
             )
-            (tmp_path / program).chmod(0o755)
+            (binaries / program).chmod(0o755)
         with pytest.raises(DatabaseUnavailable, match="the moon is wrong"):
-            EmbeddedPostgres(home, binaries=tmp_path).start()
+            EmbeddedPostgres(home, binaries=binaries).start()
         assert [path.name for path in home.glob("initdb-*")] == []
 
     def test_says_that_the_password_is_lost(self, used_home: Path) -> None:

@@ -14,6 +14,10 @@ from sqlalchemy.orm import DeclarativeBase
 __all__ = ["Base", "Database"]
 
 
+#: A frozen process must not stop the others for ever by what it holds. Times are PostgreSQL's.
+_OPTIONS = "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
+
+
 class Base(DeclarativeBase):
     """The base of all tables of ``mgmt_db``. Times carry their zone; dictionaries are JSONB."""
 
@@ -43,7 +47,9 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
-            connect_args={"application_name": "service_market", "options": "-c timezone=UTC"},
+            pool_timeout=10,
+            connect_args={"application_name": "service_market", "connect_timeout": 5, "options": _OPTIONS},
+            hide_parameters=True,
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 

@@ -7,6 +7,7 @@ Every job is idempotent: the job of a worker that died is handed to another work
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import procrastinate
 from procrastinate import exceptions
-from procrastinate.jobs import DeleteJobCondition
+from procrastinate.jobs import DeleteJobCondition, Status
 
 from service_market.core.log import get_logger
+from service_market.core.traces import places
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,7 +27,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "JobQueue", "WorkerOptions"]
 
+#: Work that calls services, and the market's own ticks: slow services must not keep the clock from ticking.
+_WORK, _TICKS = "work", "ticks"
+_TICKS_AT_ONCE = 3
 log = get_logger(__name__)
+
+
+class JobFailed(Exception):
+    """A job ended by an exception whose text was not written down: it may hold what somebody sent."""
+
+
+def _quietly(job: Job) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(job.run)
+    async def run(**arguments: Any) -> None:
+        try:
+            await job.run(**arguments)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its text must not reach the log
+            log.error("job failed", job=job.name, error=type(error).__name__, exception=places(error))
+            raise JobFailed(f"{job.name}: {type(error).__name__}") from None
+
+    return run
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +84,16 @@ class JobQueue:
     def register(self, job: Job) -> None:
         """Make the job known: to be deferred here, and to be run by a worker of this process."""
         if job.cron is None:
-            self._app.task(name=job.name)(job.run)
+            self._app.task(name=job.name, queue=_WORK)(_quietly(job))
             return
+        run = _quietly(job)
 
         async def tick(timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes the tick's time to periodic tasks
-            await job.run()
+            await run()
 
         # A queueing lock, never a lock: a lock held by a worker that died would stop the job that frees it.
         self._app.periodic(cron=job.cron)(
-            self._app.task(name=job.name, queueing_lock=job.name, pass_context=False)(tick)
+            self._app.task(name=job.name, queue=_TICKS, queueing_lock=job.name, pass_context=False)(tick)
         )
 
     async def defer(
@@ -92,13 +114,16 @@ class JobQueue:
         connection = cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
         deferrer = self._app.configure_task(
             name,
+            queue=_WORK,
             lock=lock,
             queueing_lock=queueing_lock,
             schedule_in={"seconds": delay.total_seconds()} if delay else None,
             connection=connection,
         )
         try:
-            async with session.begin_nested():
+            # The connection's savepoint, not the session's: that one is sent with the session's next statement, and
+            # this job is written past the session.
+            async with (await session.connection()).begin_nested():
                 await deferrer.defer_async(**arguments)
         except exceptions.AlreadyEnqueued:
             log.debug("job is waiting already", job=name)
@@ -108,7 +133,11 @@ class JobQueue:
         stalled = list(await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after))
         for job in stalled:
             log.warning("the worker of a job went silent; the job goes to another", job=job.task_name)
-            await self._app.job_manager.retry_job(job)
+            try:
+                await self._app.job_manager.retry_job(job)
+            except exceptions.UniqueViolation:
+                # Its twin is waiting already: that one does the work.
+                await self._app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
         return len(stalled)
 
     async def forget(self, *, older_than: timedelta) -> None:
@@ -120,15 +149,21 @@ class JobQueue:
         """Work until cancelled; what runs then is given ``grace`` seconds to end."""
         async with self._connected():
             await self.rescue(stalled_after=options.stalled_after)
-            await self._app.run_worker_async(
-                concurrency=options.concurrency,
-                fetch_job_polling_interval=options.polling,
-                update_heartbeat_interval=options.heartbeat,
-                stalled_worker_timeout=options.stalled_after,
-                shutdown_graceful_timeout=options.grace,
-                delete_jobs=DeleteJobCondition.SUCCESSFUL,
-                install_signal_handlers=False,
-            )
+            async with asyncio.TaskGroup() as workers:
+                workers.create_task(self._work(options, _WORK, options.concurrency))
+                workers.create_task(self._work(options, _TICKS, _TICKS_AT_ONCE))
+
+    async def _work(self, options: WorkerOptions, queue: str, concurrency: int) -> None:
+        await self._app.run_worker_async(
+            queues=[queue],
+            concurrency=concurrency,
+            fetch_job_polling_interval=options.polling,
+            update_heartbeat_interval=options.heartbeat,
+            stalled_worker_timeout=options.stalled_after,
+            shutdown_graceful_timeout=options.grace,
+            delete_jobs=DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+        )
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[None]:

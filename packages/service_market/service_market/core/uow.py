@@ -73,10 +73,6 @@ class UnitOfWork:
             self.session, job, lock=lock, queueing_lock=queueing_lock, delay=delay, **arguments
         )
 
-    async def rollback(self) -> None:
-        """Undo what was done so far; leaving the unit then commits nothing."""
-        await self.session.rollback()
-
     async def __aenter__(self) -> Self:
         return self
 

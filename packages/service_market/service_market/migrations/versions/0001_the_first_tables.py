@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("sealed_key", sa.LargeBinary(), nullable=False),
+        sa.Column("proposed_sealed_key", sa.LargeBinary(), nullable=True),
         sa.Column("current_id", sa.Uuid(), nullable=True),
         sa.Column("proposed_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -114,6 +115,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deactivated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deactivation_reason", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
             ["manifest_version_id"], ["manifest_version.id"], name="fk_tenant_manifest_version_id_manifest_version"
         ),
@@ -130,6 +132,7 @@ def upgrade() -> None:
     op.create_table(
         "operation",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("tenant_pk", sa.Uuid(), nullable=False),
         sa.Column("tenant_id", sa.String(), nullable=False),
@@ -142,7 +145,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.Uuid(), nullable=True),
         sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error_code", sa.String(), nullable=True),
         sa.Column("error_message", sa.String(), nullable=True),
         sa.Column("result", postgresql.JSONB(), nullable=True),
@@ -153,12 +156,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_operation"),
     )
     op.create_index(
-        "ix_operation_open",
+        "ix_operation_held",
         "operation",
-        ["tenant_pk", "id"],
+        ["service_id", "lease_expires_at"],
         unique=False,
         postgresql_where=sa.text("state IN ('pending', 'running', 'undoing')"),
     )
+    op.create_index(
+        "ix_operation_open",
+        "operation",
+        ["tenant_pk", "number"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('pending', 'running', 'undoing')"),
+    )
+    op.create_index("ix_operation_organization_id", "operation", ["organization_id"], unique=False)
+    op.create_index("ix_operation_service_id", "operation", ["service_id"], unique=False)
+    op.create_index("ix_operation_tenant_id", "operation", ["tenant_id"], unique=False)
     op.create_index("ix_operation_tenant_pk", "operation", ["tenant_pk"], unique=False)
     op.create_table(
         "subscription",
@@ -254,8 +267,16 @@ def downgrade() -> None:
     op.drop_index("ix_subscription_due", table_name="subscription", postgresql_where=sa.text("state = 'active'"))
     op.drop_table("subscription")
     op.drop_index("ix_operation_tenant_pk", table_name="operation")
+    op.drop_index("ix_operation_tenant_id", table_name="operation")
+    op.drop_index("ix_operation_service_id", table_name="operation")
+    op.drop_index("ix_operation_organization_id", table_name="operation")
     op.drop_index(
         "ix_operation_open",
+        table_name="operation",
+        postgresql_where=sa.text("state IN ('pending', 'running', 'undoing')"),
+    )
+    op.drop_index(
+        "ix_operation_held",
         table_name="operation",
         postgresql_where=sa.text("state IN ('pending', 'running', 'undoing')"),
     )

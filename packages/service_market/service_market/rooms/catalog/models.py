@@ -24,7 +24,7 @@ class ManifestVersion(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     service_pk: Mapped[UUID] = mapped_column(ForeignKey("service.id"), index=True)
     digest: Mapped[str]
-    source: Mapped[str]
+    source: Mapped[str] = mapped_column(deferred=True)
     document: Mapped[dict[str, Any]] = mapped_column(JSON)  # JSONB would forget the order of the plans
     created_at: Mapped[datetime]
 
@@ -41,6 +41,7 @@ class Service(Base):
     state: Mapped[str]
     reason: Mapped[str | None]
     sealed_key: Mapped[bytes]
+    proposed_sealed_key: Mapped[bytes | None]
     current_id: Mapped[UUID | None] = mapped_column(ForeignKey("manifest_version.id", use_alter=True))
     proposed_id: Mapped[UUID | None] = mapped_column(ForeignKey("manifest_version.id", use_alter=True))
     created_at: Mapped[datetime]

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import selectinload, undefer
 
 from service_market.core.ids import new_id
 from service_market.core.paging import PageRequest, Slice, page_of
@@ -25,6 +25,15 @@ class Services:
 
     def __init__(self, uow: UnitOfWork) -> None:
         self._session = uow.session
+        self._principal = uow.principal
+
+    def _in_sight(self) -> Select[Service]:
+        """Select what the caller may see: what was ever listed, and its own."""
+        statement = select(Service).options(*_WITH_MANIFESTS)
+        if self._principal.unfenced:
+            return statement
+        own = Service.vendor_organization_id == self._principal.organization_id
+        return statement.where(or_(Service.current_id.is_not(None), own))
 
     async def add_if_new(
         self, *, service_id: str, name: str, vendor: UUID | None, state: str, sealed_key: bytes, at: datetime
@@ -45,16 +54,16 @@ class Services:
         )
 
     async def get(self, service_id: str, *, lock: bool = False) -> Service | None:
-        """Return the service of that id; with ``lock``, nobody else changes it in the meantime."""
-        statement = select(Service).where(Service.service_id == service_id).options(*_WITH_MANIFESTS)
-        statement = statement.execution_options(populate_existing=True)
+        """Return the service of that id; with ``lock``, in sight or not, and nobody else changes it in the meantime."""
+        statement = self._in_sight()
         if lock:
-            statement = statement.with_for_update(of=Service)
+            statement = select(Service).options(*_WITH_MANIFESTS).with_for_update(of=Service)
+        statement = statement.where(Service.service_id == service_id).execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
 
     async def page(self, request: PageRequest, *, state: str | None) -> Slice[Service]:
         """Return a page of services, of one state or of all."""
-        statement = select(Service).options(*_WITH_MANIFESTS)
+        statement = self._in_sight()
         if state is not None:
             statement = statement.where(Service.state == state)
         return await page_of(self._session, statement, Service.id, request)
@@ -80,6 +89,7 @@ class Manifests:
         )
         return found.one()
 
-    async def get(self, version_id: UUID) -> ManifestVersion | None:
-        """Return the version of that id."""
-        return await self._session.get(ManifestVersion, version_id)
+    async def get(self, version_id: UUID, *, with_source: bool = False) -> ManifestVersion | None:
+        """Return the version of that id; its source only if it is asked for: it may be long."""
+        options = [undefer(ManifestVersion.source)] if with_source else []
+        return await self._session.get(ManifestVersion, version_id, options=options, populate_existing=with_source)

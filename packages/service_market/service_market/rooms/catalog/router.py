@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -12,6 +13,7 @@ from service_market.core.idempotency import MarketRoute
 from service_market.core.paging import Paging, as_page
 from service_market.core.principal import require
 from service_market.core.problems import answers
+from service_market.core.uow import UnitOfWork
 from service_market.rooms.catalog import service
 from service_market.rooms.catalog.errors import ManifestInvalid, ServiceNotFound, ServiceOfAnotherVendor
 from service_market.rooms.catalog.models import Service
@@ -60,7 +62,7 @@ async def register_service(new: RegisterService, uow: Uow, response: Response) -
     )
     response.headers["Location"] = f"/api/v1/services/{made.service_id}"
     odd = [ManifestWarning.model_validate(warning) for warning in warnings]
-    return Envelope(data=RegisteredOut(**_shown(made).model_dump(), warnings=odd))
+    return Envelope(data=RegisteredOut(**_shown(uow, made).model_dump(), warnings=odd))
 
 
 @router.get("", operation_id="listServices", summary="List services", dependencies=[require("services:read")])
@@ -70,7 +72,7 @@ async def list_services(
     state: Annotated[ServiceState | None, Query(description="Only services in this state.")] = None,
 ) -> Page[ServiceOut]:
     """List the catalogue, newest first."""
-    return as_page(await Services(uow).page(paging, state=state), _shown)
+    return as_page(await Services(uow).page(paging, state=state), partial(_shown, uow))
 
 
 @router.get(
@@ -82,7 +84,7 @@ async def list_services(
 )
 async def get_service(service_id: str, uow: Uow) -> Envelope[ServiceOut]:
     """Show one service."""
-    return Envelope(data=_shown(await service.find_service(uow, service_id)))
+    return Envelope(data=_shown(uow, await service.find_service(uow, service_id)))
 
 
 @router.get(
@@ -94,8 +96,7 @@ async def get_service(service_id: str, uow: Uow) -> Envelope[ServiceOut]:
 )
 async def get_manifest(service_id: str, uow: Uow) -> Envelope[ManifestOut]:
     """Show the current manifest, as it was submitted and as it was understood."""
-    found = await service.find_service(uow, service_id)
-    return Envelope(data=ManifestOut.model_validate(found.current or found.proposed))
+    return Envelope(data=ManifestOut(**await service.shown_manifest(uow, service_id)))
 
 
 @router.post(
@@ -103,21 +104,21 @@ async def get_manifest(service_id: str, uow: Uow) -> Envelope[ManifestOut]:
     operation_id="verifyService",
     summary="Verify a service again",
     status_code=202,
-    responses=_WATCH | answers(ServiceNotFound),
+    responses=_WATCH | answers(ServiceNotFound, ServiceOfAnotherVendor),
     dependencies=[require("services:write")],
 )
 async def verify_service(service_id: str, uow: Uow) -> Envelope[ServiceOut]:
     """Ask the service for its health again, and list or reject it by the answer."""
-    return Envelope(data=_shown(await service.reverify(uow, service_id)))
+    return Envelope(data=_shown(uow, await service.reverify(uow, service_id)))
 
 
-def _shown(row: Service) -> ServiceOut:
+def _shown(uow: UnitOfWork, row: Service) -> ServiceOut:
     manifest = service.manifest_in_view(row)
     return ServiceOut(
         service_id=row.service_id,
         name=row.name,
         state=ServiceState(row.state),
-        reason=row.reason,
+        reason=row.reason if service.is_own(uow, row) else None,
         description=manifest.service.description,
         vendor=manifest.service.vendor,
         version=manifest.service.version,

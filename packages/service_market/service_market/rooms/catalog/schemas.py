@@ -44,7 +44,10 @@ class ServiceOut(Wire):
     service_id: Annotated[str, Field(examples=["keli_tutor"])]
     name: str
     state: ServiceState
-    reason: Annotated[str | None, Field(description="Why it was rejected, in the words of what went wrong.")]
+    reason: Annotated[
+        str | None,
+        Field(description="Why it was rejected, in the words of what went wrong; its vendor and the operator see it."),
+    ]
     description: str
     vendor: str
     version: str
@@ -75,6 +78,6 @@ class ManifestOut(Wire):
     """A manifest as it was submitted, and as it was understood."""
 
     digest: str
-    source: str
+    source: Annotated[str | None, Field(description="As it was submitted; its vendor and the operator see it.")]
     document: dict[str, Any]
     created_at: datetime

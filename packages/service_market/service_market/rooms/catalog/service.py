@@ -9,6 +9,7 @@ from mt_paas.standard_api.manifest import Manifest, check
 from mt_paas.standard_api.models import HealthStatus
 from pydantic import ValidationError
 
+from service_market.core.errors import Forbidden
 from service_market.core.log import get_logger
 from service_market.core.uow import Kernel, UnitOfWork
 from service_market.rooms.catalog import lifecycle
@@ -19,7 +20,17 @@ from service_market.rooms.catalog.ports import HealthProbe
 from service_market.rooms.catalog.repository import Manifests, Services
 from service_market.rooms.catalog.types import ServiceState
 
-__all__ = ["VERIFY_JOB", "find_service", "key_context", "manifest_in_view", "reverify", "stored", "submit", "verify"]
+__all__ = [
+    "VERIFY_JOB",
+    "find_service",
+    "is_own",
+    "key_context",
+    "manifest_in_view",
+    "reverify",
+    "stored",
+    "submit",
+    "verify",
+]
 
 VERIFY_JOB = "catalog.verify"
 log = get_logger(__name__)
@@ -78,21 +89,21 @@ async def submit(
         sealed_key=sealed,
         at=now,
     )
-    service = await _locked(uow, service_id)
-    if vendor is not None and service.vendor_organization_id != vendor:
-        raise ServiceOfAnotherVendor
+    service = await _own(uow, service_id)
     version = await Manifests(uow).put(
         service, digest=manifest.digest, source=text, document=manifest.model_dump(mode="json"), at=now
     )
-    service.sealed_key = sealed
+    service.proposed_sealed_key = sealed
     service.proposed_id = version.id
     await _start_verification(uow, service)
     return await _locked(uow, service_id), warnings
 
 
 async def reverify(uow: UnitOfWork, service_id: str) -> Service:
-    """Verify the service again. Raises :class:`ServiceNotFound`."""
-    service = await _locked(uow, service_id)
+    """Verify the service again. Raises :class:`ServiceNotFound` and :class:`ServiceOfAnotherVendor`."""
+    service = await _own(uow, service_id)
+    if service.state == ServiceState.SUSPENDED and not uow.principal.unfenced:
+        raise Forbidden(f"{service_id} is suspended; only the operator can lift that.")
     await _start_verification(uow, service)
     return service
 
@@ -129,14 +140,17 @@ async def verify(kernel: Kernel, probe: HealthProbe, service_id: str) -> None:
         if reason is None:
             service.state = ServiceState.LISTED
             service.current_id, service.proposed_id = asked.id, None
+            service.sealed_key = service.proposed_sealed_key or service.sealed_key
             service.name = manifest.service.name
             await uow.emit(ServiceListed(service_id))
-        elif service.current_id is not None and service.proposed_id is not None:
-            service.state, service.proposed_id = ServiceState.LISTED, None  # the version before stays on sale
-            service.reason = f"the new version was not accepted: {reason}"
+        elif service.current_id is not None:  # what was accepted before stays on sale
+            what = "the new version was not accepted" if service.proposed_id else "it did not pass when verified again"
+            service.state, service.proposed_id = ServiceState.LISTED, None
+            service.reason = f"{what}: {reason}"
         else:
             service.state = ServiceState.REJECTED
             await uow.emit(ServiceRejected(service_id, reason))
+        service.proposed_sealed_key = None
     log.info("service verified", service_id=service_id, state=service.state, reason=reason)
 
 
@@ -158,6 +172,15 @@ async def find_service(uow: UnitOfWork, service_id: str) -> Service:
     return found
 
 
+async def _own(uow: UnitOfWork, service_id: str) -> Service:
+    """Return the locked service if it is the caller's to change."""
+    service = await _locked(uow, service_id)
+    vendor = uow.principal.organization_fence
+    if vendor is not None and service.vendor_organization_id != vendor:
+        raise ServiceOfAnotherVendor
+    return service
+
+
 async def _locked(uow: UnitOfWork, service_id: str) -> Service:
     found = await Services(uow).get(service_id, lock=True)
     if found is None:
@@ -171,3 +194,25 @@ def manifest_in_view(service: Service) -> Manifest:
     if version is None:
         raise ServiceNotFound
     return stored(version.document)
+
+
+def is_own(uow: UnitOfWork, service: Service) -> bool:
+    """Tell whether the caller is the service's vendor, or the operator."""
+    principal = uow.principal
+    return principal.unfenced or service.vendor_organization_id == principal.organization_id
+
+
+async def shown_manifest(uow: UnitOfWork, service_id: str) -> dict[str, Any]:
+    """Return the manifest in view, with its source for those whose service it is. Raises :class:`ServiceNotFound`."""
+    service = await find_service(uow, service_id)
+    seen = service.current or service.proposed
+    own = is_own(uow, service)
+    version = await Manifests(uow).get(seen.id, with_source=own) if seen else None
+    if version is None:
+        raise ServiceNotFound
+    return {
+        "digest": version.digest,
+        "source": version.source if own else None,
+        "document": version.document,
+        "created_at": version.created_at,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mt_paas.standard_api.models import DeactivateReason
 
 from service_market.core.uow import UnitOfWork
-from service_market.rooms.provisioning.service.operations import start
+from service_market.rooms.provisioning.service.operations import must_be_revivable, start
 from service_market.rooms.provisioning.types import OperationKind
 from service_market.rooms.subscriptions.events import (
     SubscriptionCancelled,
@@ -14,6 +14,7 @@ from service_market.rooms.subscriptions.events import (
     SubscriptionStarted,
 )
 from service_market.rooms.tenants.public import lock_tenant
+from service_market.rooms.tenants.types import TenantStatus
 
 __all__ = ["on_cancelled", "on_expired", "on_renewed", "on_started"]
 
@@ -25,8 +26,12 @@ async def on_started(uow: UnitOfWork, event: SubscriptionStarted) -> None:
 
 
 async def on_renewed(uow: UnitOfWork, event: SubscriptionRenewed) -> None:
-    """Bring the tenant back, after whatever is still under way."""
+    """Bring the tenant back, after whatever is still under way. Raises as a reactivation does."""
     tenant = await lock_tenant(uow, event.tenant_pk)
+    if tenant.state in {TenantStatus.DEACTIVATED, TenantStatus.PURGING, TenantStatus.PURGED}:
+        must_be_revivable(uow, tenant)
+    if tenant.state is TenantStatus.DEACTIVATING:  # closing it was given up: it must be closed before it comes back
+        await start(uow, OperationKind.DEACTIVATE, tenant, reason=DeactivateReason.SUBSCRIPTION_EXPIRED)
     await start(uow, OperationKind.REACTIVATE, tenant, operation_id=event.operation_id)
 
 

@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service_market.core.db import Base
 from service_market.core.ids import new_id
 
 __all__ = ["Operation", "OperationStep"]
+
+_OPEN = "state IN ('pending', 'running', 'undoing')"
 
 
 class OperationStep(Base):
@@ -38,17 +40,17 @@ class Operation(Base):
 
     __tablename__ = "operation"
     __table_args__ = (
-        Index(
-            "ix_operation_open", "tenant_pk", "id", postgresql_where=text("state IN ('pending', 'running', 'undoing')")
-        ),
+        Index("ix_operation_open", "tenant_pk", "number", postgresql_where=text(_OPEN)),
+        Index("ix_operation_held", "service_id", "lease_expires_at", postgresql_where=text(_OPEN)),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    number: Mapped[int] = mapped_column(BigInteger, Identity())  # drawn under the tenant's lock: the order of its start
     kind: Mapped[str]
     tenant_pk: Mapped[UUID] = mapped_column(ForeignKey("tenant.id"), index=True)
-    tenant_id: Mapped[str]
-    service_id: Mapped[str]
-    organization_id: Mapped[UUID]
+    tenant_id: Mapped[str] = mapped_column(index=True)
+    service_id: Mapped[str] = mapped_column(index=True)
+    organization_id: Mapped[UUID] = mapped_column(index=True)
     state: Mapped[str]
     params: Mapped[dict[str, Any]]
     requested_by: Mapped[str]
@@ -56,7 +58,7 @@ class Operation(Base):
     owner: Mapped[UUID | None]
     lease_expires_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]
-    deadline_at: Mapped[datetime]
+    deadline_at: Mapped[datetime | None]
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     result: Mapped[dict[str, Any] | None]

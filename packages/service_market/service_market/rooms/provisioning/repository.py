@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import selectinload
 
@@ -17,6 +17,19 @@ from service_market.rooms.provisioning.lifecycle import TERMINAL
 from service_market.rooms.provisioning.models import Operation, OperationStep
 
 __all__ = ["Operations"]
+
+_NO_JOB = """NOT EXISTS (
+    SELECT FROM procrastinate_jobs job
+    WHERE job.status IN ('todo', 'doing') AND job.args ->> 'operation_id' = operation.id::text)"""
+
+_OPEN_WITHOUT_SUBSCRIPTION = """
+    SELECT tenant.id FROM tenant JOIN subscription ON subscription.tenant_pk = tenant.id
+    WHERE tenant.state IN ('active', 'suspended', 'deactivating') AND subscription.state <> 'active'
+      AND NOT EXISTS (
+        SELECT FROM operation WHERE operation.tenant_pk = tenant.id
+          AND (operation.state IN ('pending', 'running', 'undoing')
+               OR operation.finished_at > clock_timestamp() - interval '10 minutes'))
+    ORDER BY tenant.id LIMIT :limit"""
 
 
 class Operations:
@@ -34,11 +47,9 @@ class Operations:
             statement = statement.where(Operation.service_id == service)
         return statement
 
-    async def add(self, *, deadline: timedelta, **values: Any) -> None:
-        """Insert an operation that is given up when ``deadline`` has passed."""
-        await self._session.execute(
-            insert(Operation).values(created_at=func.now(), deadline_at=func.now() + deadline, attempt=0, **values)
-        )
+    async def add(self, **values: Any) -> None:
+        """Insert an operation."""
+        await self._session.execute(insert(Operation).values(created_at=func.now(), attempt=0, **values))
 
     async def get(self, operation_id: UUID, *, lock: bool = False) -> Operation | None:
         """Return the operation with its steps; with ``lock``, nobody else changes it in the meantime."""
@@ -59,10 +70,17 @@ class Operations:
         statement = (
             select(Operation)
             .where(Operation.tenant_pk == tenant_pk, Operation.state.not_in(TERMINAL))
-            .order_by(Operation.id)
+            .order_by(Operation.number)
             .limit(1)
         )
         return (await self._session.scalars(statement)).one_or_none()
+
+    async def running_at(self, service_id: str) -> int:
+        """Return how many runs hold an operation of this service at the moment."""
+        held = select(func.count()).where(
+            Operation.service_id == service_id, Operation.lease_expires_at > func.clock_timestamp()
+        )
+        return await self._session.scalar(held) or 0
 
     async def seconds_until_free(self, operation: Operation) -> float:
         """Return how long another run's lease still holds, in seconds; 0 where it is free."""
@@ -73,12 +91,15 @@ class Operations:
         )
         return max(0.0, float(left or 0))
 
-    async def is_overdue(self, operation: Operation) -> bool:
-        """Tell whether the operation's deadline has passed."""
-        return bool(await self._session.scalar(select(func.clock_timestamp() > operation.deadline_at)))
+    async def is_overdue(self, operation: Operation, deadline: timedelta) -> bool:
+        """Tell whether the deadline has passed; before the first attempt, whether it has waited that long."""
+        since = func.coalesce(operation.deadline_at, operation.created_at + deadline)
+        return bool(await self._session.scalar(select(func.clock_timestamp() > since)))
 
-    async def take(self, operation: Operation, owner: UUID, lease: timedelta, *, state: str) -> None:
-        """Give the locked operation to a new run."""
+    async def take(
+        self, operation: Operation, owner: UUID, lease: timedelta, deadline: timedelta, *, state: str
+    ) -> None:
+        """Give the locked operation to a new run. The deadline counts from the first one."""
         await self._session.execute(
             update(Operation)
             .where(Operation.id == operation.id)
@@ -86,6 +107,7 @@ class Operations:
                 owner=owner,
                 state=state,
                 lease_expires_at=func.clock_timestamp() + lease,
+                deadline_at=func.coalesce(Operation.deadline_at, func.clock_timestamp() + deadline),
                 attempt=Operation.attempt + 1,
                 next_attempt_at=None,
                 started_at=func.coalesce(Operation.started_at, func.now()),
@@ -128,12 +150,23 @@ class Operations:
             )
         )
 
-    async def forgotten(self, *, older_than: timedelta) -> Sequence[Operation]:
-        """Return open operations that nobody holds and whose turn was a while ago: their job was lost."""
+    async def open_without_subscription(self, *, limit: int) -> Sequence[UUID]:
+        """Return tenants that are open at their service, have no active subscription, and nobody working on them."""
+        return (await self._session.scalars(text(_OPEN_WITHOUT_SUBSCRIPTION), {"limit": limit})).all()
+
+    async def forget_result(self, operation_id: UUID, name: str) -> None:
+        """Drop what a step returned."""
+        step = (OperationStep.operation_id == operation_id, OperationStep.name == name)
+        await self._session.execute(update(OperationStep).where(*step).values(result=None))
+
+    async def forgotten(self, *, older_than: timedelta, limit: int) -> Sequence[Operation]:
+        """Return open operations that nobody holds, whose turn was a while ago, and that have no job waiting."""
         turn = func.coalesce(Operation.next_attempt_at, Operation.lease_expires_at, Operation.created_at)
         statement = select(Operation).where(
             Operation.state.not_in(TERMINAL),
             or_(Operation.lease_expires_at.is_(None), Operation.lease_expires_at < func.clock_timestamp()),
             turn < func.clock_timestamp() - older_than,
+            text(_NO_JOB),
         )
+        statement = statement.order_by(Operation.number).limit(limit)
         return (await self._session.scalars(statement)).all()

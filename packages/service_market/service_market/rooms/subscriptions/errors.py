@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from service_market.core.errors import Conflict, NotFound
+from service_market.core.errors import Conflict, Invalid, NotFound
 
-__all__ = ["AlreadySubscribed", "SubscriptionNotActive", "SubscriptionNotFound"]
+__all__ = ["AlreadySubscribed", "SubscriptionNotActive", "SubscriptionNotFound", "TermTooLong"]
 
 
 class SubscriptionNotFound(NotFound):
@@ -23,3 +23,9 @@ class SubscriptionNotActive(Conflict):
     """The subscription has ended; renew it first."""
 
     code = "subscription_not_active"
+
+
+class TermTooLong(Invalid):
+    """A subscription does not run that far into the future."""
+
+    code = "term_too_long"

@@ -9,13 +9,13 @@ from mt_paas.errors import IllegalTransition
 
 from service_market.rooms.subscriptions.types import SubscriptionState
 
-__all__ = ["TRANSITIONS", "check", "months_later"]
+__all__ = ["TRANSITIONS", "check", "months_between", "months_later"]
 
 _S = SubscriptionState
 TRANSITIONS: dict[SubscriptionState, frozenset[SubscriptionState]] = {
     _S.ACTIVE: frozenset({_S.EXPIRED, _S.CANCELLED}),
     _S.EXPIRED: frozenset({_S.ACTIVE, _S.CANCELLED}),
-    _S.CANCELLED: frozenset(),
+    _S.CANCELLED: frozenset({_S.ACTIVE}),
 }
 
 
@@ -30,3 +30,8 @@ def months_later(start: datetime, months: int) -> datetime:
     years, month = divmod(start.month - 1 + months, 12)
     year, month = start.year + years, month + 1
     return start.replace(year=year, month=month, day=min(start.day, calendar.monthrange(year, month)[1]))
+
+
+def months_between(start: datetime, end: datetime) -> int:
+    """Return how many months ``end`` is after ``start``, by the calendar's months alone."""
+    return (end.year - start.year) * 12 + end.month - start.month

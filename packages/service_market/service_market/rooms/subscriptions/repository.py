@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from service_market.core.db import Base
 from service_market.core.ids import new_id
 from service_market.core.paging import PageRequest, Slice, page_of
 from service_market.core.uow import UnitOfWork
@@ -70,8 +71,12 @@ class Subscriptions:
 
     async def expire_due(self, at: datetime, *, limit: int) -> Sequence[Subscription]:
         """Expire up to ``limit`` active subscriptions whose term is over, each exactly once, and return them."""
+        # Both rows are locked at once and locked ones are skipped: whoever holds a tenant and wants its subscription
+        # is never waited for; the next sweep takes what this one left.
+        tenant = Base.metadata.tables["tenant"]
         due = (
             select(Subscription.id)
+            .join(tenant, tenant.c.id == Subscription.tenant_pk)
             .where(Subscription.state == SubscriptionState.ACTIVE, Subscription.ends_at <= at)
             .order_by(Subscription.ends_at)
             .limit(limit)

@@ -16,7 +16,7 @@ from service_market.core.problems import answers
 from service_market.rooms.catalog.errors import PlanNotOffered, ServiceNotFound, ServiceNotListed
 from service_market.rooms.identity.errors import OrganizationNotFound
 from service_market.rooms.subscriptions import service
-from service_market.rooms.subscriptions.errors import AlreadySubscribed, SubscriptionNotFound
+from service_market.rooms.subscriptions.errors import AlreadySubscribed, SubscriptionNotFound, TermTooLong
 from service_market.rooms.subscriptions.repository import Subscriptions
 from service_market.rooms.subscriptions.schemas import RenewSubscription, Subscribe, SubscriptionOut, SweepOut
 from service_market.rooms.subscriptions.types import SubscriptionState
@@ -97,13 +97,12 @@ async def get_subscription(subscription_id: UUID, uow: Uow) -> Envelope[Subscrip
     "/{subscription_id}/renew",
     operation_id="renewSubscription",
     summary="Renew a subscription",
-    responses=answers(SubscriptionNotFound),
+    responses=answers(SubscriptionNotFound, AlreadySubscribed, TermTooLong),
     dependencies=[require("subscriptions:write")],
 )
 async def renew_subscription(subscription_id: UUID, renewal: RenewSubscription, uow: Uow) -> Envelope[SubscriptionOut]:
     """Give it a new term. If it had expired, its tenant is brought back with its data: poll `meta.operation`."""
-    found = await service.find(uow, subscription_id, lock=True)
-    operation_id = await service.renew(uow, found, renewal.term_months)
+    found, operation_id = await service.renew(uow, subscription_id, renewal.term_months)
     meta = Meta(operation=operation_link(operation_id)) if operation_id else Meta()
     return Envelope(data=SubscriptionOut.model_validate(found), meta=meta)
 

@@ -14,7 +14,7 @@ from service_market.core.uow import Kernel, UnitOfWork
 from service_market.rooms.catalog import public as catalog
 from service_market.rooms.identity import public as identity
 from service_market.rooms.subscriptions import lifecycle
-from service_market.rooms.subscriptions.errors import AlreadySubscribed, SubscriptionNotFound
+from service_market.rooms.subscriptions.errors import AlreadySubscribed, SubscriptionNotFound, TermTooLong
 from service_market.rooms.subscriptions.events import (
     SubscriptionCancelled,
     SubscriptionExpired,
@@ -30,6 +30,7 @@ __all__ = ["SWEEP_JOB", "cancel", "end_with_tenant", "expire_due", "find", "rene
 
 SWEEP_JOB = "subscriptions.expire"
 _BATCH = 200
+LONGEST_TERM = 120  # months from today
 log = get_logger(__name__)
 
 
@@ -51,6 +52,8 @@ async def subscribe(
     ``ServiceNotListed``, ``PlanNotOffered``, ``TenantIdTaken`` and :class:`AlreadySubscribed`.
     """
     subscriber = await _subscriber(uow, organization)
+    if tenant_id is not None and uow.principal.organization_fence is not None:
+        _must_be_its_own(tenant_id, subscriber.slug)
     offer = await catalog.offer(uow, service_id, plan)
     subscriptions, now = Subscriptions(uow), uow.now()
     if (other := await subscriptions.running(subscriber.id, service_id)) is not None:
@@ -101,6 +104,12 @@ async def _subscriber(uow: UnitOfWork, slug: str | None) -> identity.Organizatio
     return found
 
 
+def _must_be_its_own(tenant_id: str, slug: str) -> None:
+    """Raise where a school takes an id that reads as another's: it becomes a database's name and a host's label."""
+    if tenant_id != slug and not tenant_id.startswith((f"{slug}_", f"{slug}-")):
+        raise Forbidden(f"A tenant of {slug} is called {slug}, or begins with {slug}_ or {slug}-.")
+
+
 def _already(slug: str, other: Subscription | None) -> AlreadySubscribed:
     to = (
         f" to {other.service_id}, by the tenant {other.tenant_id}, {other.state} until {other.ends_at:%Y-%m-%d}"
@@ -118,26 +127,41 @@ async def find(uow: UnitOfWork, subscription_id: UUID, *, lock: bool = False) ->
     return found
 
 
-async def renew(uow: UnitOfWork, subscription: Subscription, term_months: int | None) -> UUID | None:
-    """Give a locked subscription a new term: after the running one, or from now if that has ended.
+async def _both_locked(uow: UnitOfWork, subscription_id: UUID) -> Subscription:
+    """Return the subscription, locked after its tenant: the one order in which the market locks the two."""
+    seen = await find(uow, subscription_id)
+    await tenants.lock_tenant(uow, seen.tenant_pk)
+    return await find(uow, subscription_id, lock=True)
 
-    Returns the id of the operation that brings its tenant back, if one is needed. Raises
-    :class:`~mt_paas.errors.IllegalTransition` for a cancelled subscription.
+
+async def renew(uow: UnitOfWork, subscription_id: UUID, term_months: int | None) -> tuple[Subscription, UUID | None]:
+    """Give a subscription a new term: after the running one, or from now if that has ended.
+
+    Returns it with the id of the operation that brings its tenant back, if one is needed. Raises
+    :class:`SubscriptionNotFound`, :class:`AlreadySubscribed`, :class:`TermTooLong`, and what keeps a tenant from
+    coming back.
     """
+    subscription = await _both_locked(uow, subscription_id)
     months, now = term_months or subscription.term_months, uow.now()
     was = SubscriptionState(subscription.state)
-    start = subscription.ends_at
+    if was is SubscriptionState.CANCELLED:
+        other = await Subscriptions(uow).running(subscription.organization_id, subscription.service_id)
+        if other is not None:
+            raise _already(subscription.tenant_id, other)
     if was is not SubscriptionState.ACTIVE:
         lifecycle.check(str(subscription.id), was, SubscriptionState.ACTIVE)
         subscription.state = SubscriptionState.ACTIVE
-        subscription.starts_at = start = now
+        subscription.starts_at = now
+    start = max(subscription.ends_at, now) if was is SubscriptionState.ACTIVE else now
+    if lifecycle.months_between(now, start) + months > LONGEST_TERM:
+        raise TermTooLong(f"A subscription runs for at most {LONGEST_TERM} months from today.")
     subscription.term_months = months
     subscription.ends_at = lifecycle.months_later(start, months)
     if was is SubscriptionState.ACTIVE:
-        return None
+        return subscription, None
     operation_id = new_id()
     await uow.emit(SubscriptionRenewed(subscription.id, subscription.tenant_pk, operation_id))
-    return operation_id
+    return subscription, operation_id
 
 
 async def cancel(uow: UnitOfWork, subscription_id: UUID) -> tuple[Subscription, UUID]:
@@ -146,7 +170,7 @@ async def cancel(uow: UnitOfWork, subscription_id: UUID) -> tuple[Subscription, 
     Returns the subscription and the id of the operation. Raises :class:`SubscriptionNotFound`, and
     :class:`~mt_paas.errors.IllegalTransition` if it is cancelled already.
     """
-    subscription = await find(uow, subscription_id, lock=True)
+    subscription = await _both_locked(uow, subscription_id)
     lifecycle.check(str(subscription.id), SubscriptionState(subscription.state), SubscriptionState.CANCELLED)
     subscription.state = SubscriptionState.CANCELLED
     operation_id = new_id()
@@ -157,7 +181,8 @@ async def cancel(uow: UnitOfWork, subscription_id: UUID) -> tuple[Subscription, 
 async def end_with_tenant(uow: UnitOfWork, tenant_pk: UUID) -> None:
     """Cancel the subscription of a tenant that is gone, so that its organization may subscribe anew."""
     subscription = await Subscriptions(uow).of_tenant(tenant_pk, lock=True)
-    if subscription is not None:
+    if subscription is not None and subscription.state != SubscriptionState.CANCELLED:
+        lifecycle.check(str(subscription.id), SubscriptionState(subscription.state), SubscriptionState.CANCELLED)
         subscription.state = SubscriptionState.CANCELLED
 
 

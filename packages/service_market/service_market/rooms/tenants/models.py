@@ -46,6 +46,7 @@ class Tenant(Base):
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     deactivated_at: Mapped[datetime | None]
+    deactivation_reason: Mapped[str | None]
 
 
 class TenantTransition(Base):

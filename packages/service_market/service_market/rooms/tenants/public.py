@@ -10,7 +10,6 @@ from uuid import UUID
 from service_market.core.uow import UnitOfWork
 from service_market.rooms.tenants import service
 from service_market.rooms.tenants.models import Tenant
-from service_market.rooms.tenants.repository import Tenants
 from service_market.rooms.tenants.service import Activation
 from service_market.rooms.tenants.types import TenantStatus
 
@@ -25,7 +24,6 @@ __all__ = [
     "record_activation",
     "record_deactivation",
     "record_purge",
-    "tenant_by_pk",
     "transition",
 ]
 
@@ -46,8 +44,10 @@ class TenantRef:
     admin_email: str
     admin_name: str
     state: TenantStatus
+    activated: bool
     data_preserved: bool | None
     reactivation_deadline: datetime | None
+    deactivation_reason: str | None
 
 
 def _ref(tenant: Tenant) -> TenantRef:
@@ -64,8 +64,10 @@ def _ref(tenant: Tenant) -> TenantRef:
         admin_email=tenant.admin_email,
         admin_name=tenant.admin_name,
         state=TenantStatus(tenant.state),
+        activated=tenant.activated_at is not None,
         data_preserved=tenant.data_preserved,
         reactivation_deadline=tenant.reactivation_deadline,
+        deactivation_reason=tenant.deactivation_reason,
     )
 
 
@@ -115,12 +117,6 @@ async def lock_tenant(uow: UnitOfWork, tenant: str | UUID) -> TenantRef:
     return _ref(await service.locked(uow, tenant))
 
 
-async def tenant_by_pk(uow: UnitOfWork, tenant_pk: UUID) -> TenantRef | None:
-    """Return the tenant of that id, or None where it is outside the caller's fence."""
-    found = await Tenants(uow).by_pk(tenant_pk)
-    return _ref(found) if found else None
-
-
 async def transition(
     uow: UnitOfWork, tenant_pk: UUID, to: TenantStatus, *, reason: str, operation_id: UUID | None = None
 ) -> None:
@@ -134,11 +130,11 @@ async def record_activation(uow: UnitOfWork, tenant_pk: UUID, activation: Activa
 
 
 async def record_deactivation(
-    uow: UnitOfWork, tenant_pk: UUID, *, data_preserved: bool, deadline: datetime | None
+    uow: UnitOfWork, tenant_pk: UUID, *, data_preserved: bool, deadline: datetime | None, reason: str
 ) -> None:
     """Keep what the service answered to a deactivation."""
     tenant = await service.locked(uow, tenant_pk)
-    tenant.deactivated_at = uow.now()
+    tenant.deactivated_at, tenant.deactivation_reason = uow.now(), reason
     tenant.data_preserved, tenant.reactivation_deadline = data_preserved, deadline
     tenant.sealed_setup_url = None
 

@@ -39,6 +39,7 @@ class TenantOut(Wire):
     created_at: datetime
     activated_at: datetime | None
     deactivated_at: datetime | None
+    deactivation_reason: str | None
 
 
 class TransitionOut(Wire):

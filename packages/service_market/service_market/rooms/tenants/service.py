@@ -134,7 +134,7 @@ def record_activation(uow: UnitOfWork, tenant: Tenant, activation: Activation) -
     """Keep what the service answered. The set-up link is sealed until it is taken."""
     tenant.access_url = activation.access_url
     tenant.activated_at = uow.now()
-    tenant.deactivated_at = tenant.reactivation_deadline = tenant.data_preserved = None
+    tenant.deactivated_at = tenant.reactivation_deadline = tenant.data_preserved = tenant.deactivation_reason = None
     tenant.may_be_orphaned = False
     tenant.setup_expires_at = activation.setup_expires_at
     tenant.sealed_setup_url = (

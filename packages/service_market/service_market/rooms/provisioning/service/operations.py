@@ -8,6 +8,7 @@ from uuid import UUID
 
 from mt_paas.standard_api.models import DeactivateReason
 
+from service_market.core.errors import Forbidden
 from service_market.core.ids import new_id
 from service_market.core.log import get_logger
 from service_market.core.uow import Kernel, UnitOfWork
@@ -28,10 +29,20 @@ from service_market.rooms.tenants import public as tenants
 from service_market.rooms.tenants.public import TenantRef
 from service_market.rooms.tenants.types import TenantStatus
 
-__all__ = ["deactivate", "find", "provision", "purge", "reactivate", "resume_forgotten", "start"]
+__all__ = [
+    "close_expired",
+    "deactivate",
+    "find",
+    "must_be_revivable",
+    "provision",
+    "purge",
+    "reactivate",
+    "resume_forgotten",
+    "start",
+]
 
-DEADLINE = timedelta(hours=1)
 _FORGOTTEN_AFTER = timedelta(seconds=30)
+_FORGOTTEN_AT_ONCE = 500
 log = get_logger(__name__)
 
 
@@ -53,7 +64,6 @@ async def start(
         state=OperationState.PENDING,
         params=params,
         requested_by=uow.principal.name,
-        deadline=DEADLINE,
     )
     await enqueue(uow, operation_id, tenant.pk)
     return operation_id
@@ -94,6 +104,20 @@ async def provision(uow: UnitOfWork, tenant_id: str) -> UUID:
     return await start(uow, OperationKind.ACTIVATE, tenant)
 
 
+def must_be_revivable(uow: UnitOfWork, tenant: TenantRef) -> None:
+    """Raise unless a deactivated tenant can come back with its data, and this caller may have it brought back.
+
+    Raises :class:`DataNotPreserved`, :class:`ReactivationDeadlinePassed`, and ``Forbidden`` after a violation.
+    """
+    if tenant.deactivation_reason == DeactivateReason.VIOLATION and not uow.principal.unfenced:
+        raise Forbidden(f"{tenant.tenant_id} was closed for a violation; only the operator can bring it back.")
+    if not tenant.data_preserved:
+        raise DataNotPreserved
+    deadline = tenant.reactivation_deadline
+    if deadline is not None and deadline <= uow.now():
+        raise ReactivationDeadlinePassed(f"{tenant.tenant_id} could be brought back until {deadline:%Y-%m-%d}.")
+
+
 async def _subscribed(uow: UnitOfWork, tenant: TenantRef) -> None:
     if await subscriptions.subscribed_until(uow, tenant.pk) is None:
         raise SubscriptionNotActive(f"The subscription of {tenant.tenant_id} has ended; renew it to go on.")
@@ -104,6 +128,8 @@ async def deactivate(uow: UnitOfWork, tenant_id: str, reason: DeactivateReason) 
 
     Raises ``TenantNotFound``, :class:`OperationInProgress` and :class:`TenantInWrongState`.
     """
+    if reason is DeactivateReason.VIOLATION and not uow.principal.unfenced:
+        raise Forbidden("Only the operator closes a tenant for a violation.")
     tenant = await _idle(uow, tenant_id)
     _must_be(tenant, TenantStatus.ACTIVE, TenantStatus.SUSPENDED, TenantStatus.DEACTIVATING)
     return await start(uow, OperationKind.DEACTIVATE, tenant, reason=reason)
@@ -117,12 +143,7 @@ async def reactivate(uow: UnitOfWork, tenant_id: str, *, renew_months: int | Non
     """
     tenant = await _idle(uow, tenant_id)
     _must_be(tenant, TenantStatus.DEACTIVATED)
-    if not tenant.data_preserved:
-        raise DataNotPreserved
-    if tenant.reactivation_deadline is not None and tenant.reactivation_deadline <= uow.now():
-        raise ReactivationDeadlinePassed(
-            f"{tenant_id} could be brought back until {tenant.reactivation_deadline:%Y-%m-%d}."
-        )
+    must_be_revivable(uow, tenant)
     if renew_months is not None:
         operation_id = await subscriptions.renew_for_tenant(uow, tenant.pk, renew_months)
         if operation_id is not None:
@@ -152,8 +173,30 @@ async def find(uow: UnitOfWork, operation_id: UUID) -> Operation:
 async def resume_forgotten(kernel: Kernel) -> int:
     """Give every open operation whose job was lost a new job; return how many there were."""
     async with kernel.unit() as uow:
-        forgotten = await Operations(uow).forgotten(older_than=_FORGOTTEN_AFTER)
+        forgotten = await Operations(uow).forgotten(older_than=_FORGOTTEN_AFTER, limit=_FORGOTTEN_AT_ONCE)
         for operation in forgotten:
             log.warning("operation had no job", operation_id=str(operation.id), kind=operation.kind)
             await enqueue(uow, operation.id, operation.tenant_pk)
     return len(forgotten)
+
+
+async def close_expired(kernel: Kernel) -> int:
+    """Start the deactivation of tenants that are open although their subscription has ended; return how many.
+
+    The sweep starts it when the term ends. This finds those whose operation was given up because the service was away.
+    """
+    closed = 0
+    async with kernel.unit() as uow:
+        ended = await Operations(uow).open_without_subscription(limit=_FORGOTTEN_AT_ONCE)
+    for tenant_pk in ended:
+        async with kernel.unit() as uow:
+            tenant = await tenants.lock_tenant(uow, tenant_pk)
+            if await Operations(uow).open_of_tenant(tenant_pk) is not None:
+                continue
+            if await subscriptions.subscribed_until(uow, tenant_pk) is None:
+                reason = DeactivateReason.SUBSCRIPTION_EXPIRED
+                await start(uow, OperationKind.DEACTIVATE, tenant, reason=reason)
+                closed += 1
+    if closed:
+        log.warning("tenants were open without a subscription", count=closed)
+    return closed

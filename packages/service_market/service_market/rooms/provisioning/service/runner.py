@@ -17,12 +17,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from mt_paas.errors import ServiceCallError, ServiceRefused
+from mt_paas.errors import IllegalTransition, ServiceCallError, ServiceRefused
 from mt_paas.standard_api.handler import CallContext, in_call
 
+from service_market.core.crypto import SealBroken
 from service_market.core.log import get_logger
+from service_market.core.traces import places
 from service_market.core.uow import Kernel, UnitOfWork
-from service_market.rooms.catalog.public import access_to_service
+from service_market.rooms.catalog.public import ServiceAccess, access_to_service
 from service_market.rooms.provisioning import lifecycle
 from service_market.rooms.provisioning.models import Operation
 from service_market.rooms.provisioning.ports import Driver
@@ -51,6 +53,8 @@ class RetryPolicy:
     first_delay: float = 1.0
     longest_delay: float = 60.0
     lease: float = 15.0
+    deadline: float = 3600.0
+    per_service: int = 5
 
     def delay(self, attempt: int, at_least: float | None) -> timedelta:
         """Return the wait after ``attempt``: doubled each time, with jitter, no less than the service asked."""
@@ -61,6 +65,17 @@ class RetryPolicy:
 
 class _LeaseLost(Exception):
     """Another run has the operation now."""
+
+
+class _Broke(ServiceCallError):
+    """The market itself broke at a step; what was wrong is in its log."""
+
+    code, retryable = "internal_error", False
+
+    @classmethod
+    def by(cls, error: Exception) -> _Broke:
+        log.error("a step broke", error=type(error).__name__, exception=places(error))
+        return cls(f"The market could not do this step ({type(error).__name__}); its log says where.")
 
 
 @dataclass(frozen=True)
@@ -95,6 +110,7 @@ class Runner:
         self._policy = policy
         self._checkpoint = checkpoint
         self._lease = timedelta(seconds=policy.lease)
+        self._deadline = timedelta(seconds=policy.deadline)
 
     async def run(self, operation_id: UUID) -> None:
         """Do one attempt at the operation; nothing if it has ended, another run holds it, or it must wait its turn."""
@@ -113,53 +129,92 @@ class Runner:
         async with self._kernel.unit() as uow:
             operations = Operations(uow)
             seen = await operations.get(operation_id)
-            if seen is None or seen.state in lifecycle.TERMINAL:
+            if seen is None:
                 return None
             tenant = await lock_tenant(uow, seen.tenant_pk)
             operation = await operations.get(operation_id, lock=True)
             if operation is None or operation.state in lifecycle.TERMINAL:
                 return None
-            wait = await self._turn(operations, operation)
-            if wait:
+            if wait := await self._turn(operations, operation):
                 await enqueue(uow, operation_id, tenant.pk, delay=timedelta(seconds=wait))
                 return None
-            saga, owner, attempt = SAGAS[OperationKind(operation.kind)], uuid4(), operation.attempt + 1
-            before = state = OperationState(operation.state)
-            if before is OperationState.PENDING:
+            access = await self._access(uow, operation, tenant)
+            return await self._take(uow, operation, tenant, access) if access else None
+
+    async def _take(
+        self, uow: UnitOfWork, operation: Operation, tenant: TenantRef, access: ServiceAccess
+    ) -> _Run | None:
+        operations, operation_id = Operations(uow), operation.id
+        saga, owner, attempt = SAGAS[OperationKind(operation.kind)], uuid4(), operation.attempt + 1
+        before = state = OperationState(operation.state)
+        if before is OperationState.PENDING:
+            try:
                 nothing_to_do = await saga.begin(uow, operation, tenant)
-                if nothing_to_do:
-                    await operations.take(operation, owner, self._lease, state=OperationState.SUCCEEDED)
-                    await operations.end(operation_id, owner, result={"nothing_to_do": nothing_to_do})
-                    return None
-                state = OperationState.RUNNING
-            elif before is OperationState.RUNNING and await operations.is_overdue(operation):
-                state = OperationState.UNDOING
-            if state is not before:
-                lifecycle.check(str(operation_id), before, state)
-            await operations.take(operation, owner, self._lease, state=state)
-            context = StepContext(
-                operation_id=operation_id,
-                tenant=tenant,
-                access=await access_to_service(uow, tenant.service_id, tenant.manifest_version_id),
-                driver=self._driver,
-                box=uow.box,
-                params=operation.params,
-                results={step.name: step.result or {} for step in operation.steps if step.state == StepState.DONE},
-            )
-            return _Run(
-                owner=owner,
-                attempt=attempt,
-                state=state,
-                saga=saga,
-                context=context,
-                uncertain=frozenset(step.name for step in operation.steps if step.state == StepState.UNCERTAIN),
-            )
+            except IllegalTransition as error:  # the tenant changed while this operation waited for its turn
+                said = {"error_code": "tenant_in_wrong_state", "error_message": f"{error}."}
+                await self._end(operations, operation, OperationState.FAILED, **said)
+                return None
+            if nothing_to_do:
+                result = {"nothing_to_do": nothing_to_do}
+                await self._end(operations, operation, OperationState.SUCCEEDED, result=result)
+                return None
+            state = OperationState.RUNNING
+        elif before is OperationState.RUNNING and await operations.is_overdue(operation, self._deadline):
+            state = OperationState.UNDOING
+        if state is not before:
+            lifecycle.check(str(operation_id), before, state)
+        await operations.take(operation, owner, self._lease, self._deadline, state=state)
+        context = StepContext(
+            operation_id=operation_id,
+            tenant=tenant,
+            access=access,
+            driver=self._driver,
+            box=uow.box,
+            params=operation.params,
+            results={step.name: step.result or {} for step in operation.steps if step.state == StepState.DONE},
+        )
+        return _Run(
+            owner=owner,
+            attempt=attempt,
+            state=state,
+            saga=saga,
+            context=context,
+            uncertain=frozenset(step.name for step in operation.steps if step.state == StepState.UNCERTAIN),
+        )
+
+    async def _access(self, uow: UnitOfWork, operation: Operation, tenant: TenantRef) -> ServiceAccess | None:
+        """Return how to call the service. If its key can not be read, wait for better settings until the deadline."""
+        try:
+            return await access_to_service(uow, tenant.service_id, tenant.manifest_version_id)
+        except SealBroken as error:
+            reason = f"The key of {tenant.service_id} can not be read: {error}"
+        log.error("a service's key can not be read", service_id=tenant.service_id, operation_id=str(operation.id))
+        operations = Operations(uow)
+        if not await operations.is_overdue(operation, self._deadline):
+            await enqueue(uow, operation.id, tenant.pk, delay=timedelta(seconds=self._policy.longest_delay))
+            return None
+        if operation.state != OperationState.PENDING:
+            saga = SAGAS[OperationKind(operation.kind)]
+            await saga.give_up(uow, operation, tenant, reason, clean=False)
+        said = {"error_code": "key_unreadable", "error_message": reason}
+        await self._end(operations, operation, OperationState.FAILED, **said)
+        return None
+
+    async def _end(self, operations: Operations, operation: Operation, state: OperationState, **values: Any) -> None:
+        """End a locked operation that needs no run."""
+        owner = uuid4()
+        await operations.take(operation, owner, self._lease, self._deadline, state=state)
+        await operations.end(operation.id, owner, **values)
 
     async def _turn(self, operations: Operations, operation: Operation) -> float:
         """Return the seconds until this operation's turn: another run holds it, or an earlier operation is open."""
         wait = await operations.seconds_until_free(operation)
         first = await operations.open_of_tenant(operation.tenant_pk)
-        return wait if first is None or first.id == operation.id else max(wait, 1.0)
+        if first is not None and first.id != operation.id:
+            wait = max(wait, 1.0)
+        if not wait and await operations.running_at(operation.service_id) >= self._policy.per_service:
+            wait = random.uniform(0.5, 1.5)  # noqa: S311 - jitter: one slow service must not take every place
+        return wait
 
     async def _go(self, run: _Run) -> None:
         for position, step in enumerate(run.saga.steps):
@@ -170,6 +225,9 @@ class Runner:
                 result = await step.run(replace(run.context, uncertain=step.name in run.uncertain))
             except ServiceCallError as error:
                 await self._failed(run, step, position, error)
+                return
+            except Exception as error:  # noqa: BLE001 - an operation ends, whatever broke
+                await self._failed(run, step, position, _Broke.by(error))
                 return
             await self._checkpoint(f"{step.name} called")
             await self._note(run, step, position, state=StepState.DONE, result=result, error=None)
@@ -190,7 +248,9 @@ class Runner:
             raise _LeaseLost
 
     async def _failed(self, run: _Run, step: Step, position: int, error: ServiceCallError) -> None:
-        operation_id, unknown = run.context.operation_id, error.sent and not isinstance(error, ServiceRefused)
+        operation_id = run.context.operation_id
+        # What an earlier attempt may have done stays unknown, even if a later one was refused.
+        unknown = step.name in run.uncertain or (error.sent and not isinstance(error, ServiceRefused))
         log.warning(
             "step failed",
             operation_id=str(operation_id),
@@ -210,8 +270,10 @@ class Runner:
             if step.again_from is not None:
                 await self._go_back(operations, run, step.again_from)
             operation = await operations.get(operation_id)
-            overdue = operation is None or await operations.is_overdue(operation)
-            if (error.retryable or unknown) and run.attempt < self._policy.attempts and not overdue:
+            overdue = operation is None or await operations.is_overdue(operation, self._deadline)
+            hopeful = error.retryable or (error.sent and not isinstance(error, ServiceRefused | _Broke))
+            patient = run.saga.until_deadline or run.attempt < self._policy.attempts
+            if hopeful and patient and not overdue:
                 delay = self._policy.delay(run.attempt, error.retry_after)
                 await operations.release(operation_id, run.owner, again_in=delay)
                 await enqueue(uow, operation_id, run.context.tenant.pk, delay=delay)
@@ -238,9 +300,10 @@ class Runner:
                 continue
             try:
                 await step.undo(run.context)
-            except ServiceCallError as error:
+            except Exception as error:  # noqa: BLE001 - an operation ends, whatever broke
                 clean = False
-                await self._note(run, step, position, state=StepState.UNDO_FAILED, error=error.message)
+                said = error.message if isinstance(error, ServiceCallError) else _Broke.by(error).message
+                await self._note(run, step, position, state=StepState.UNDO_FAILED, error=said)
             else:
                 await self._note(run, step, position, state=StepState.UNDONE)
             await self._checkpoint(f"{step.name} undone")

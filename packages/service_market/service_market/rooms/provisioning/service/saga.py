@@ -60,9 +60,10 @@ class Step:
 
 
 class Saga(Protocol):
-    """The work of one kind of operation."""
+    """The work of one kind of operation. ``until_deadline``: it is tried for as long as its deadline allows."""
 
     steps: tuple[Step, ...]
+    until_deadline: bool
 
     async def begin(self, uow: UnitOfWork, operation: Operation, tenant: TenantRef) -> str | None:
         """Move the tenant into the state of the work. Returns why there is nothing to do, or None to go on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from mt_paas.errors import ServiceRefused
+from mt_paas.errors import ServiceCallError, ServiceRefused
 from mt_paas.standard_api.models import (
     ActivateRequest,
     Admin,
@@ -19,8 +19,10 @@ from mt_paas.standard_api.models import (
 
 from service_market.core.uow import UnitOfWork
 from service_market.rooms.provisioning.models import Operation
+from service_market.rooms.provisioning.repository import Operations
 from service_market.rooms.provisioning.service.saga import Saga, ServiceLied, Step, StepContext
 from service_market.rooms.provisioning.types import OperationKind
+from service_market.rooms.subscriptions import public as subscriptions
 from service_market.rooms.tenants import public as tenants
 from service_market.rooms.tenants.events import TenantActivated, TenantDeactivated, TenantFailed, TenantPurged
 from service_market.rooms.tenants.public import TenantRef
@@ -30,7 +32,8 @@ __all__ = ["SAGAS"]
 
 #: How long data are kept where a service does not say (product.md: the reactivation deadline).
 PRESERVED_FOR = timedelta(days=90)
-_GONE = frozenset({404, 410})
+#: The words by which the contract says that there is no such tenant. A bare 404 may come from anybody on the way.
+_GONE = frozenset({"tenant_not_found", "tenant_purged"})
 
 
 async def _status_or_gone(context: StepContext) -> StatusResponse | ServiceRefused:
@@ -38,7 +41,7 @@ async def _status_or_gone(context: StepContext) -> StatusResponse | ServiceRefus
     try:
         return await context.driver.status(context.access, context.tenant.tenant_id)
     except ServiceRefused as refused:
-        if refused.status in _GONE:
+        if refused.error in _GONE:
             return refused
         raise
 
@@ -101,9 +104,9 @@ async def _take_back(context: StepContext) -> None:
         await context.driver.deactivate(
             context.access, context.tenant.tenant_id, request, idempotency_key=f"{context.key}-undo"
         )
-    except ServiceRefused as refused:
-        if refused.status not in _GONE:
-            raise
+    except ServiceCallError as error:
+        if await _is_there(context):
+            raise ServiceLied(f"the tenant is still active there: {error.message}") from error
 
 
 async def _is_active(context: StepContext) -> dict[str, Any]:
@@ -121,6 +124,7 @@ async def _is_healthy(context: StepContext) -> dict[str, Any]:
 
 
 class _Activate:
+    until_deadline = False
     steps: tuple[Step, ...] = (
         Step("activate", _activate, undo=_take_back),
         Step("verify", _is_active, again_from="activate"),
@@ -151,6 +155,7 @@ class _Activate:
             setup_expires_at=datetime.fromisoformat(expires) if expires else None,
         )
         await tenants.record_activation(uow, tenant.pk, activation)
+        await Operations(uow).forget_result(operation.id, "activate")  # the link is with the tenant now, once
         await tenants.transition(
             uow, tenant.pk, TenantStatus.ACTIVE, reason="the service activated it", operation_id=operation.id
         )
@@ -171,9 +176,14 @@ class _Activate:
 
 async def _deactivate(context: StepContext) -> dict[str, Any]:
     request = DeactivateRequest(reason=DeactivateReason(context.params["reason"]), preserve_data=True)
-    answer = await context.driver.deactivate(
-        context.access, context.tenant.tenant_id, request, idempotency_key=context.key
-    )
+    try:
+        answer = await context.driver.deactivate(
+            context.access, context.tenant.tenant_id, request, idempotency_key=context.key
+        )
+    except ServiceRefused as refused:
+        if refused.error in _GONE:  # it lost the tenant: there is nothing left to close, or to keep
+            return {"data_preserved": False, "deadline": None}
+        raise
     if answer.status != "deactivated":
         raise ServiceLied(f"the service was asked to deactivate at once and answered {answer.status}")
     deadline = answer.reactivation_deadline
@@ -194,16 +204,23 @@ async def _is_closed(context: StepContext) -> dict[str, Any]:
 
 
 class _Deactivate:
+    until_deadline = True  # a term that is over stays over, however long the service is away
     steps: tuple[Step, ...] = (Step("deactivate", _deactivate), Step("verify", _is_closed, again_from="deactivate"))
 
     async def begin(self, uow: UnitOfWork, operation: Operation, tenant: TenantRef) -> str | None:
         reason = f"{operation.params['reason']} by {operation.requested_by}"
-        if tenant.state in {TenantStatus.ACTIVE, TenantStatus.SUSPENDED}:
+        is_open = tenant.state in {TenantStatus.ACTIVE, TenantStatus.SUSPENDED}
+        expired = operation.params["reason"] == DeactivateReason.SUBSCRIPTION_EXPIRED
+        if is_open and expired and await subscriptions.subscribed_until(uow, tenant.pk) is not None:
+            return "the subscription was renewed meanwhile"
+        if is_open:
             await tenants.transition(
                 uow, tenant.pk, TenantStatus.DEACTIVATING, reason=reason, operation_id=operation.id
             )
         elif tenant.state in {TenantStatus.PENDING, TenantStatus.FAILED} and operation.params.get("cancel"):
             await tenants.transition(uow, tenant.pk, TenantStatus.CANCELLED, reason=reason, operation_id=operation.id)
+            if tenant.activated:
+                await tenants.note_possible_orphan(uow, tenant.pk)  # a failed return: its data are still there
             return "the tenant was never active, and is cancelled"
         elif tenant.state is not TenantStatus.DEACTIVATING:
             return f"the tenant is {tenant.state}"
@@ -216,7 +233,11 @@ class _Deactivate:
         preserved = bool(answer["data_preserved"])
         deadline = datetime.fromisoformat(answer["deadline"]) if answer["deadline"] else uow.now() + PRESERVED_FOR
         await tenants.record_deactivation(
-            uow, tenant.pk, data_preserved=preserved, deadline=deadline if preserved else None
+            uow,
+            tenant.pk,
+            data_preserved=preserved,
+            deadline=deadline if preserved else None,
+            reason=operation.params["reason"],
         )
         await tenants.transition(
             uow, tenant.pk, TenantStatus.DEACTIVATED, reason="the service deactivated it", operation_id=operation.id
@@ -240,7 +261,7 @@ async def _purge(context: StepContext) -> dict[str, Any]:
             context.access, context.tenant.tenant_id, request, idempotency_key=context.key
         )
     except ServiceRefused as refused:
-        if refused.status in _GONE:
+        if refused.error in _GONE:
             return {"answer": f"{refused.status} {refused.error or ''}".rstrip()}
         raise
     if answer.data_preserved:
@@ -256,6 +277,7 @@ async def _is_gone(context: StepContext) -> dict[str, Any]:
 
 
 class _Purge:
+    until_deadline = True
     steps: tuple[Step, ...] = (Step("purge", _purge), Step("verify", _is_gone, again_from="purge"))
 
     async def begin(self, uow: UnitOfWork, operation: Operation, tenant: TenantRef) -> str | None:
