@@ -37,7 +37,8 @@ def run(*, home: Path, port: int, once: bool) -> None:
     missing = [service for service in _SERVICES if find_spec(service) is None]
     if missing:
         raise Stop(ExitCode.FAILED, text.DEMO_NEEDS(services=", ".join(missing)))
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background jobs are born ignoring it
+        signal.signal(number, _interrupt)
     with claim(home) as place:
         _play(place, port, once=once)
 
