@@ -13,10 +13,11 @@ from fastapi.openapi.utils import get_openapi
 from service_market.assembly import ROUTERS, Market
 from service_market.core import problems
 from service_market.core.envelope import Envelope, Wire
-from service_market.core.errors import Forbidden, NotFound, Unauthenticated
+from service_market.core.errors import Forbidden, Unauthenticated
 from service_market.core.principal import Principal
 from service_market.middleware.authentication import AuthenticationMiddleware
 from service_market.middleware.body_limit import BodyLimitMiddleware
+from service_market.middleware.failures import FailuresMiddleware
 from service_market.middleware.request_id import RequestIdMiddleware
 from service_market.rooms.identity import public as identity
 
@@ -44,6 +45,7 @@ def create_app(market: Market) -> FastAPI:
         openapi_url=f"{API_PREFIX}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     app.state.kernel = market.kernel
@@ -62,15 +64,10 @@ def create_app(market: Market) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix=API_PREFIX, responses=problems.answers(Unauthenticated, Forbidden))
 
-    @app.api_route(
-        f"{API_PREFIX}/{{rest:path}}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
-    )
-    async def nothing_here(rest: str) -> None:
-        raise NotFound(f"There is nothing at {API_PREFIX}/{rest}; {API_PREFIX}/openapi.json lists what there is.")
-
     app.add_middleware(GZipMiddleware, minimum_size=2048)
     app.add_middleware(AuthenticationMiddleware, authenticate=_authenticator(market))
     app.add_middleware(BodyLimitMiddleware, limit=market.settings.api.max_body_bytes)
+    app.add_middleware(FailuresMiddleware)
     app.add_middleware(RequestIdMiddleware)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app

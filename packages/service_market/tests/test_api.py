@@ -52,8 +52,12 @@ class TestFailures:
 
     async def test_a_wrong_method_says_so(self, operator: Any) -> None:
         answer = await operator.delete("/organizations")
-        assert answer.status_code in {404, 405}
+        assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
+        assert answer.headers["allow"] == "GET, POST"
         assert answer.headers["content-type"] == "application/problem+json"
+
+    async def test_an_address_with_a_slash_too_many_is_not_there(self, operator: Any) -> None:
+        assert (await operator.get("/organizations/")).status_code == 404
 
     async def test_what_nobody_expected_tells_nothing_but_its_request_id(
         self, operator: Any, app: Any, capsys: Any

@@ -15,18 +15,20 @@
     │   ├── InvalidCursor        422 invalid_cursor
     │   └── IdempotencyKeyReused 422 idempotency_key_reused
     └── Unavailable              503 unavailable
+        └── Busy                 503 busy
 
 A room's own errors live in the room's ``errors.py``; ``docs/reference/errors.md`` lists them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self
 
 __all__ = [
     "AnswerNotKept",
     "BodyTooLarge",
+    "Busy",
     "Conflict",
     "Forbidden",
     "Gone",
@@ -108,6 +110,12 @@ class InvalidBody(Invalid):
 
     code = "invalid_body"
 
+    @classmethod
+    def of(cls, faults: Sequence[tuple[str, str]]) -> Self:
+        """Return the error that tells of ``faults``: the place of each (``body/admin/email``), and what is wrong."""
+        message = "; ".join(f"{place}: {fault}" for place, fault in faults[:3])
+        return cls(message, details=[{"path": place, "message": fault} for place, fault in faults])
+
 
 class InvalidCursor(Invalid):
     """The cursor is not one that this list gave out; begin again without it."""
@@ -125,6 +133,12 @@ class Unavailable(MarketError):
     """Something that the market needs is away; try again soon."""
 
     status, code, retryable = 503, "unavailable", True
+
+
+class Busy(Unavailable):
+    """Another request holds what this one needs; try again."""
+
+    code = "busy"
 
 
 def registry() -> Iterator[type[MarketError]]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from mt_paas.errors import IllegalTransition
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from service_market.core.errors import InvalidBody, MarketError, Unavailable
+from service_market.core.errors import Busy, InvalidBody, MarketError, Unavailable
 from service_market.core.log import get_logger
+from service_market.core.traces import places
 
-__all__ = ["Problem", "answers", "install"]
+__all__ = ["Problem", "answers", "install", "unforeseen"]
 
 log = get_logger(__name__)
 
@@ -52,13 +55,11 @@ _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
 def install(app: FastAPI) -> None:
-    """Answer every failure of ``app`` in the one shape, and never with the text of an unexpected exception."""
+    """Answer every failure that ``app`` means in the one shape; :func:`unforeseen` answers the others."""
 
     @app.exception_handler(MarketError)
     async def _known(request: Request, error: MarketError) -> JSONResponse:
-        return problem(
-            request, error.status, error.code, error.message, retryable=error.retryable, details=error.details
-        )
+        return _answer(request, error)
 
     @app.exception_handler(IllegalTransition)
     async def _illegal(request: Request, error: IllegalTransition) -> JSONResponse:
@@ -66,11 +67,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [
-            {"path": "/".join(str(part) for part in fault["loc"]), "message": fault["msg"]} for fault in error.errors()
-        ]
-        message = "; ".join(f"{fault['path']}: {fault['message']}" for fault in faults[:3])
-        return problem(request, InvalidBody.status, InvalidBody.code, message, details=faults)
+        faults = [("/".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+        return _answer(request, InvalidBody.of(faults))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -79,31 +77,58 @@ def install(app: FastAPI) -> None:
             request, error.status_code, phrase.lower().replace(" ", "_"), _SENTENCES.get(error.status_code, phrase)
         )
         answer.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = ", ".join(_methods(request))
         return answer
 
-    @app.exception_handler(OperationalError)
-    async def _database_away(request: Request, error: OperationalError) -> JSONResponse:
-        log.error("the database did not answer", error=type(error.orig).__name__)
-        return problem(request, Unavailable.status, Unavailable.code, "The database does not answer.", retryable=True)
 
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("unexpected error", error=type(error).__name__, exception=_where(error), route=request.url.path)
-        message = "The market broke while it answered; the request id leads to its log."
-        return problem(request, 500, MarketError.code, message, retryable=True)
+def unforeseen(request: Request, error: Exception) -> JSONResponse:
+    """Return the answer to an exception that nobody handled, and write its places down, never its text."""
+    known = _of_the_database(error)
+    log.error(
+        known.code if known else "unexpected error",
+        error=type(error).__name__,
+        exception=places(error),
+        route=getattr(request.scope.get("route"), "path", None),
+    )
+    if known:
+        return _answer(request, known)
+    message = "The market broke while it answered; the request id leads to its log."
+    return problem(request, MarketError.status, MarketError.code, message, retryable=True)
+
+
+#: Deadlock, serialization failure, lock timeout, statement timeout: PostgreSQL's manual, appendix A.
+_BUSY = frozenset({"40P01", "40001", "55P03", "57014"})
+
+
+def _of_the_database(error: Exception) -> MarketError | None:
+    """Return what a failure of the database means to the caller. Whoever wraps the driver's error, it is the cause."""
+    if isinstance(error, NoConnectionLeft):
+        return Unavailable("Every connection to the database is in use; try again soon.")
+    driver = next((each for each in (error, error.__cause__) if isinstance(each, psycopg.Error)), None)
+    if driver is not None and driver.sqlstate in _BUSY:
+        return Busy()
+    if isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError):
+        return Unavailable("The database does not answer.")
+    if isinstance(driver, psycopg.DataError):
+        return InvalidBody("What was sent holds something that the database can not store.")
+    return None
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that the request's address is there for (RFC 9110, section 10.2.1)."""
+    return [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 _SENTENCES = {404: "There is nothing at this address.", 405: "This address is there, but not for this method."}
 
 
-def _where(error: Exception) -> str:
-    """Return the places that the exception passed through, without its text: that may hold what a caller sent."""
-    places, trace = [], error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return " > ".join(places[-6:])
+def _answer(request: Request, error: MarketError) -> JSONResponse:
+    return problem(request, error.status, error.code, error.message, retryable=error.retryable, details=error.details)
 
 
 def problem(

@@ -1,1 +1,1 @@
-"""What every request passes through before a room sees it: its id, its size, and who sends it. Pure ASGI."""
+"""What every request passes through before a room sees it: id, failures, size, and who sends it. Pure ASGI."""
