@@ -35,6 +35,7 @@ __all__ = [
     "Health",
     "HealthCheck",
     "HealthStatus",
+    "Name",
     "StatusResponse",
     "StorageFigures",
     "TenantConfig",
@@ -44,13 +45,17 @@ __all__ = [
     "UsageResponse",
     "UserFigures",
     "UtcDatetime",
+    "Word",
 ]
 
 TENANT_ID_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{1,61})[a-z0-9]$"
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC it is not within the years 1 to 9999") from None
 
 
 def _rfc3339(value: datetime) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,9 +18,10 @@ from pydantic import BaseModel, ValidationError
 
 from mt_paas.errors import MtPaasError
 
-__all__ = ["WireError", "WireFault", "is_json", "read"]
+__all__ = ["WireError", "WireFault", "check", "is_json", "read"]
 
 _MAX_DEPTH = 32
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,7 +57,7 @@ def is_json(content_type: str) -> bool:
 
 def read(model: type[Model], raw: bytes) -> Model:
     """Return the JSON document ``raw`` as ``model``. Raises ``WireError`` with every fault."""
-    _check_document(raw)
+    check(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
@@ -63,7 +65,8 @@ def read(model: type[Model], raw: bytes) -> Model:
         raise WireError(_faults(error)) from None
 
 
-def _check_document(raw: bytes) -> None:
+def check(raw: bytes) -> None:
+    """Raise ``WireError`` unless ``raw`` is a JSON object that every reader takes alike and every database stores."""
     if not raw.strip():
         raise WireError([WireFault("", "it is empty; expected a JSON object")])
     try:
@@ -105,16 +108,21 @@ def _walk(value: Any, path: tuple[str, ...]) -> Iterator[WireFault]:
         yield WireFault(".".join(path[:3]) + "…", f"it is nested deeper than {_MAX_DEPTH} levels")
     elif isinstance(value, dict):
         for name, member in value.items():
-            if "\0" in name:
-                yield WireFault(place, "a key holds the character U+0000, which no database stores")
-            yield from _walk(member, (*path, name))
+            if found := _UNSTORABLE.search(name):
+                yield WireFault(place, f"a key holds {_told(found)}, which no database stores")
+            else:
+                yield from _walk(member, (*path, name))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, (*path, str(index)))
-    elif isinstance(value, str) and "\0" in value:
-        yield WireFault(place, "it holds the character U+0000, which no database stores")
+    elif isinstance(value, str) and (found := _UNSTORABLE.search(value)):
+        yield WireFault(place, f"it holds {_told(found)}, which no database stores")
     elif isinstance(value, float) and not math.isfinite(value):
         yield WireFault(place, "the number is too large")
+
+
+def _told(found: re.Match[str]) -> str:
+    return "the character U+0000" if found[0] == "\0" else f"the lone surrogate U+{ord(found[0]):04X}"
 
 
 def _faults(error: ValidationError) -> list[WireFault]:

@@ -45,6 +45,11 @@ class TestRead:
             (b'{"config": {"x": 1, "x": 1}}', "the key 'x' is there more than once in one object"),
             (b'{"tenant_name": "a\\u0000b"}', "tenant_name: it holds the character U+0000, which no database stores"),
             (b'{"config": {"a\\u0000": 1}}', "config: a key holds the character U+0000, which no database stores"),
+            (
+                rb'{"config": {"a\ud800": {"\ud800": 1}}}',
+                "config: a key holds the lone surrogate U+D800, which no database stores",
+            ),
+            (rb'{"plan": "\udfff"}', "plan: it holds the lone surrogate U+DFFF, which no database stores"),
             (b'{"a":' * 100_000, "it is nested deeper than 32 levels"),
             (b"[" * 100_000, "it is nested deeper than 32 levels"),
         ],
@@ -64,6 +69,11 @@ class TestRead:
             len(faults_of(b'{"status": "healthy", "version": "\\ud800", "timestamp": "2026-01-01T00:00:00Z"}', Health))
             == 1
         )
+
+    def test_a_time_is_within_the_years_in_utc_too(self):
+        raw = b'{"status": "healthy", "version": "1", "timestamp": "9999-12-31T23:59:59-12:00"}'
+        (fault,) = faults_of(raw, Health)
+        assert fault == "timestamp: Value error, in UTC it is not within the years 1 to 9999"
 
     def test_unknown_fields_are_how_the_contract_grows(self):
         raw = b'{"status": "healthy", "version": "1", "timestamp": "2026-01-01T09:00:00+09:00", "mood": [{}]}'

@@ -20,6 +20,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service_market.core import guard
 from service_market.core.db import Base
 from service_market.core.errors import AnswerNotKept, IdempotencyKeyReused, Invalid, Unauthenticated
 from service_market.core.principal import Principal
@@ -47,7 +48,10 @@ class IdempotencyRecord(Base):
 
 
 class MarketRoute(APIRoute):
-    """A route whose handler runs in one unit of work, committed before the answer is sent."""
+    """A route for callers with a token, whose handler runs in one unit of work, committed before the answer is sent.
+
+    A caller without one learns nothing of what else is wrong with the request; its body is not read.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler that FastAPI calls, wrapped in its unit of work."""
@@ -56,15 +60,15 @@ class MarketRoute(APIRoute):
         async def in_unit_of_work(request: Request) -> Response:
             kernel: Kernel = request.app.state.kernel
             principal: Principal | None = getattr(request.state, "principal", None)
+            if principal is None or principal.token_id is None:
+                raise Unauthenticated
             key = request.headers.get(IDEMPOTENCY_HEADER)
             body = await request.body()
-            unit = kernel.unit(principal) if principal else kernel.unit()
-            async with unit as uow:
+            guard.check(request, body if self.body_field else b"")
+            async with kernel.unit(principal) as uow:
                 request.state.uow = uow
                 if key is None or request.method not in _MUTATIONS:
                     return await handle(request)
-                if principal is None or principal.token_id is None:
-                    raise Unauthenticated
                 recorded = await _claim(uow, principal.token_id, key, request, body)
                 if recorded is not None:
                     return recorded

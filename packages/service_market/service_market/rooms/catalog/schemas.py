@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from service_market.core.envelope import Wire
 from service_market.rooms.catalog.types import ServiceState
@@ -20,6 +21,12 @@ service:
 """
 
 
+def _visible(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]*", key.get_secret_value()):
+        raise ValueError("a key that travels in a header is of visible ASCII characters alone")
+    return key
+
+
 class RegisterService(Wire):
     """A manifest to register, and the key by which the market will call the service."""
 
@@ -30,6 +37,7 @@ class RegisterService(Wire):
     ]
     api_key: Annotated[
         SecretStr,
+        AfterValidator(_visible),
         Field(min_length=16, max_length=512, description="Sent to the service in the header that its manifest names."),
     ]
     base_url: Annotated[

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from mt_paas.standard_api import models as contract
+from pydantic import AfterValidator, Field, StringConstraints
 
 from service_market.core.envelope import Wire
 from service_market.rooms.identity.types import OrganizationKind, Role
@@ -18,7 +19,16 @@ Slug = Annotated[
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$"),
     Field(examples=["hallym_univ"], description="3 to 63 characters a-z, 0-9, _ and -."),
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Name = Annotated[contract.Name, StringConstraints(strip_whitespace=True)]
+
+
+def _within_years(value: datetime) -> datetime:
+    if not 2000 <= value.year <= 9998:  # and not 9999: whoever shows it in another zone needs leeway
+        raise ValueError("it is not within the years 2000 to 9998, in UTC")
+    return value
+
+
+ExpiresAt = Annotated[contract.UtcDatetime, AfterValidator(_within_years)]
 
 
 class NewOrganization(Wire):
@@ -46,7 +56,7 @@ class NewToken(Wire):
     name: Annotated[Name, Field(examples=["keli_tutor in production"])]
     role: Role
     service_id: Annotated[str | None, Field(examples=["keli_tutor"])] = None
-    expires_at: datetime | None = None
+    expires_at: ExpiresAt | None = None
 
 
 class TokenOut(Wire):

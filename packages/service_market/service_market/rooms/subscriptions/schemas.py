@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from mt_paas.standard_api.models import TENANT_ID_PATTERN, Admin, TenantConfig
-from pydantic import Field, StringConstraints
+from mt_paas.standard_api.models import Admin, Name, TenantConfig, TenantId, Word
+from pydantic import AfterValidator, Field
 
 from service_market.core.envelope import Wire
 from service_market.rooms.subscriptions.types import SubscriptionState
@@ -15,6 +15,20 @@ from service_market.rooms.subscriptions.types import SubscriptionState
 __all__ = ["RenewSubscription", "Subscribe", "SubscriptionOut", "SweepOut"]
 
 Months = Annotated[int, Field(ge=1, le=120, description="Length of the term in months.")]
+_CONFIG_LEVELS, _CONFIG_BYTES = 8, 16 * 1024
+
+
+def _levels(value: Any) -> int:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if members is None else 1 + max(map(_levels, members), default=0)
+
+
+def _bounded(config: TenantConfig) -> TenantConfig:
+    if _levels(config.model_dump()) > _CONFIG_LEVELS:
+        raise ValueError(f"it is nested deeper than {_CONFIG_LEVELS} levels")
+    if len(config.model_dump_json().encode()) > _CONFIG_BYTES:
+        raise ValueError(f"as JSON it is larger than {_CONFIG_BYTES} bytes")
+    return config
 
 
 class Subscribe(Wire):
@@ -24,16 +38,19 @@ class Subscribe(Wire):
         str | None, Field(examples=["hallym_univ"], description="Slug; default: the caller's own.")
     ] = None
     service_id: Annotated[str, Field(examples=["keli_tutor"])]
-    plan: Annotated[str, Field(examples=["premium"])]
+    plan: Annotated[Word, Field(examples=["premium"])]
     term_months: Months = 12
     tenant_id: Annotated[
-        str | None,
-        StringConstraints(pattern=TENANT_ID_PATTERN),
+        TenantId | None,
         Field(examples=["hallym_univ"], description="Default: the organization's slug, if it is free."),
     ] = None
-    tenant_name: Annotated[str | None, Field(max_length=200, description="Default: the organization's name.")] = None
+    tenant_name: Annotated[Name | None, Field(description="Default: the organization's name.")] = None
     admin: Admin
-    config: TenantConfig = TenantConfig()
+    config: Annotated[
+        TenantConfig,
+        AfterValidator(_bounded),
+        Field(description=f"At most {_CONFIG_LEVELS} levels deep, and {_CONFIG_BYTES} bytes of JSON."),
+    ] = TenantConfig()
 
 
 class RenewSubscription(Wire):

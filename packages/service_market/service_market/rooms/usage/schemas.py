@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from service_market.core.envelope import Wire
-from service_market.rooms.usage.types import PERIOD_PATTERN
+from service_market.rooms.usage.types import Period
 
 __all__ = ["ReportUsage", "UsageOut"]
 
@@ -24,7 +24,7 @@ class ReportUsage(Wire):
         StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$"),
         Field(description="What the service calls this report; default: the period."),
     ] = None
-    period: Annotated[str, StringConstraints(pattern=PERIOD_PATTERN), Field(examples=["2026-01"])]
+    period: Annotated[Period, Field(examples=["2026-01"])]
     usage: Annotated[
         dict[Meter, Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=9)]],
         Field(min_length=1, max_length=100, examples=[{"api_calls": 15000, "ai_tokens": 500000, "storage_gb": 25.5}]),

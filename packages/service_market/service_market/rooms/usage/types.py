@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["PERIOD_PATTERN"]
+from datetime import date
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+__all__ = ["Period"]
+
+
+def _in_calendar(value: str) -> str:
+    date.fromisoformat(f"{value}-01"[:10])
+    return value
+
 
 #: A month or a day, resolved: the contract's ``daily`` and ``monthly`` mean nothing in a record.
-PERIOD_PATTERN = r"^\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?$"
+Period = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}(-[0-9]{2})?$"), AfterValidator(_in_calendar)]
