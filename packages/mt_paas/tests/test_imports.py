@@ -37,7 +37,7 @@ def run(code: str, *, allowed: set[str] = BASE_INSTALL) -> str:
     """Run ``code`` where nothing outside of ``allowed`` and the standard library can be imported; return its output."""
     script = BLOCK.format(allowed=allowed) + textwrap.dedent(code)
     command = [sys.executable, "-W", "error", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own code
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
