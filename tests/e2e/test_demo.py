@@ -27,7 +27,7 @@ def environment(**changed: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("MARKET_", "MT_", "LC_", "LANG")) and name != "DATABASE_URL"
+        if not name.startswith(("MARKET_", "MT_", "LC_", "LANG")) and name not in {"DATABASE_URL", "COLUMNS"}
     }
     return kept | {"LANG": "C.UTF-8", **changed}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from mt_paas.standard_api.models import TenantState
 from mt_paas.testing.doubles import FakeService, fail, rightly, serve
 
-from tests.e2e.processes import QUICK, MarketApi, Process, eventually, free_port
+from tests.e2e.processes import DEADLINE, QUICK, MarketApi, Process, eventually, free_port
 
 ADMIN = {"email": "admin@hallym.ac.kr", "name": "홍길동"}
 ACTIVATION = [
@@ -85,7 +86,10 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="mt-paas-kill-"))
     made.chmod(0o711)
     yield made
-    shutil.rmtree(made)
+    until = time.monotonic() + DEADLINE
+    while made.exists():  # the database takes a moment to stop after its last user has gone
+        shutil.rmtree(made, ignore_errors=True)
+        assert time.monotonic() < until, f"{made} can not be removed"
 
 
 @pytest.fixture

@@ -149,9 +149,21 @@ class JobQueue:
         """Work until cancelled; what runs then is given ``grace`` seconds to end."""
         async with self._connected():
             await self.rescue(stalled_after=options.stalled_after)
-            async with asyncio.TaskGroup() as workers:
-                workers.create_task(self._work(options, _WORK, options.concurrency))
-                workers.create_task(self._work(options, _TICKS, _TICKS_AT_ONCE))
+            workers = [
+                asyncio.create_task(self._work(options, _WORK, options.concurrency)),
+                asyncio.create_task(self._work(options, _TICKS, _TICKS_AT_ONCE)),
+            ]
+            # Not a TaskGroup: when a worker fails it cancels its own task, and the caller could not tell that from
+            # being told to stop.
+            try:
+                await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                ended = await asyncio.gather(*workers, return_exceptions=True)
+            for error in ended:
+                if isinstance(error, Exception):
+                    raise error
 
     async def _work(self, options: WorkerOptions, queue: str, concurrency: int) -> None:
         await self._app.run_worker_async(

@@ -85,8 +85,8 @@ def _play(place: Place, port: int, *, once: bool) -> None:
 
 def _stand(screen: Screen, processes: Processes, place: Place, url: str) -> None:
     token = place.folder / TOKEN_FILE
-    screen.say(text.DEMO_STANDS(url=url, token=token, folder=place.folder))
     try:
+        screen.say(text.DEMO_STANDS(url=url, token=token, folder=place.folder))
         while True:
             processes.require_all()
             time.sleep(_LOOK)
