@@ -6,37 +6,100 @@ first asked for; without their extra that raises :class:`~mt_paas.errors.Missing
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mt_paas.standard_api.handler import CallContext, StandardAPIHandler, call_context, in_call
+from mt_paas.standard_api.handler import (
+    CallContext,
+    PageQuery,
+    ResourceQuery,
+    StandardAPIHandler,
+    UserQuery,
+    call_context,
+    in_call,
+)
 from mt_paas.standard_api.models import (
     ActivateRequest,
     ActivateResponse,
     Admin,
     AdminCredentials,
+    AutoProvisionRequest,
+    AutoProvisionResponse,
+    Callback,
+    ConfigurationKeys,
+    ConfigurationLimits,
+    ConfigurationSchemas,
+    Costs,
+    CredentialsResponse,
+    DayCost,
     DeactivateReason,
     DeactivateRequest,
     DeactivateResponse,
+    DeletionReceipt,
     ErrorBody,
+    Event,
+    EventType,
+    ExportResult,
+    FeatureCost,
     Health,
     HealthCheck,
     HealthStatus,
+    ModelCost,
+    Operation,
+    OperationAccepted,
+    OperationError,
+    OperationStatus,
+    PlanChangeRequest,
+    PlanChangeResponse,
+    Resource,
+    ResourcePage,
+    ServiceConfiguration,
+    SettingsResponse,
+    SettingsUpdate,
+    SsoRequest,
+    SsoResponse,
+    SsoUser,
+    Stats,
+    StatsPoint,
     StatusResponse,
     StorageFigures,
+    SuspendRequest,
     TenantConfig,
+    TenantPage,
     TenantState,
+    TenantStateResponse,
+    TenantSummary,
+    TopResource,
+    TopUser,
+    TopUsers,
     Usage,
     UsageResponse,
+    User,
+    UserCreate,
     UserFigures,
+    UserPage,
+    UserStatus,
+    UserUpdate,
 )
 from mt_paas.standard_api.problem import error_registry
+from mt_paas.utils.lazy import lazy
 
 if TYPE_CHECKING:
     from mt_paas.standard_api.addresses import AddressPolicy
     from mt_paas.standard_api.client import StandardAPIClient, Timeouts
+    from mt_paas.standard_api.events import EventSender, signed_headers, verify_event
     from mt_paas.standard_api.manifest import Manifest
     from mt_paas.standard_api.router import create_standard_router
+else:
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "mt_paas.standard_api.addresses": ["AddressPolicy"],
+            "mt_paas.standard_api.client": ["StandardAPIClient", "Timeouts"],
+            "mt_paas.standard_api.events": ["EventSender", "signed_headers", "verify_event"],
+            "mt_paas.standard_api.manifest": ["Manifest"],
+            "mt_paas.standard_api.router": ["create_standard_router"],
+        },
+    )
 
 __all__ = [
     "ActivateRequest",
@@ -44,45 +107,76 @@ __all__ = [
     "AddressPolicy",
     "Admin",
     "AdminCredentials",
+    "AutoProvisionRequest",
+    "AutoProvisionResponse",
     "CallContext",
+    "Callback",
+    "ConfigurationKeys",
+    "ConfigurationLimits",
+    "ConfigurationSchemas",
+    "Costs",
+    "CredentialsResponse",
+    "DayCost",
     "DeactivateReason",
     "DeactivateRequest",
     "DeactivateResponse",
+    "DeletionReceipt",
     "ErrorBody",
+    "Event",
+    "EventSender",
+    "EventType",
+    "ExportResult",
+    "FeatureCost",
     "Health",
     "HealthCheck",
     "HealthStatus",
     "Manifest",
+    "ModelCost",
+    "Operation",
+    "OperationAccepted",
+    "OperationError",
+    "OperationStatus",
+    "PageQuery",
+    "PlanChangeRequest",
+    "PlanChangeResponse",
+    "Resource",
+    "ResourcePage",
+    "ResourceQuery",
+    "ServiceConfiguration",
+    "SettingsResponse",
+    "SettingsUpdate",
+    "SsoRequest",
+    "SsoResponse",
+    "SsoUser",
     "StandardAPIClient",
     "StandardAPIHandler",
+    "Stats",
+    "StatsPoint",
     "StatusResponse",
     "StorageFigures",
+    "SuspendRequest",
     "TenantConfig",
+    "TenantPage",
     "TenantState",
+    "TenantStateResponse",
+    "TenantSummary",
     "Timeouts",
+    "TopResource",
+    "TopUser",
+    "TopUsers",
     "Usage",
     "UsageResponse",
+    "User",
+    "UserCreate",
     "UserFigures",
+    "UserPage",
+    "UserQuery",
+    "UserStatus",
+    "UserUpdate",
     "call_context",
     "create_standard_router",
     "error_registry",
     "in_call",
+    "signed_headers",
+    "verify_event",
 ]
-
-_LAZY = {
-    "AddressPolicy": "mt_paas.standard_api.addresses",
-    "Manifest": "mt_paas.standard_api.manifest",
-    "StandardAPIClient": "mt_paas.standard_api.client",
-    "Timeouts": "mt_paas.standard_api.client",
-    "create_standard_router": "mt_paas.standard_api.router",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__

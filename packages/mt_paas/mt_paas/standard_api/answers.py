@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -30,10 +30,18 @@ from mt_paas.errors import (
 from mt_paas.standard_api.handler import CallContext, in_call
 from mt_paas.standard_api.problem import PROBLEM_TYPE, problem_json
 
-__all__ = ["ContractRoute", "Elsewhere", "call_context_of", "in_shape", "problem_response"]
+__all__ = [
+    "ContractRoute",
+    "Elsewhere",
+    "answer_with",
+    "call_context_of",
+    "in_shape",
+    "problem_response",
+]
 
 logger = logging.getLogger("mt_paas.standard_api")
 
+_HEADERS = "mt_paas.headers"  # a key of the ASGI scope
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CONTRACT_WORDS: dict[int, type[ContractError]] = {
@@ -95,15 +103,26 @@ async def in_shape(request: Request, answer: Callable[[Request], Awaitable[Respo
             response = problem_response(InternalError(), context.request_id)
     response.headers["X-Request-ID"] = context.request_id
     response.headers["Cache-Control"] = "no-store"
+    response.headers.update(request.scope.get(_HEADERS, {}))
     return response
 
 
-def call_context_of(request: Request) -> CallContext:
+def answer_with(request: Request, headers: Mapping[str, str]) -> None:
+    """Have ``headers`` in the answer to ``request``, whatever it will be."""
+    request.scope[_HEADERS] = {**request.scope.get(_HEADERS, {}), **headers}
+
+
+def call_context_of(request: HTTPConnection) -> CallContext:
     """Return the ids that came with ``request``; what is missing or not sane is made anew or left out."""
-    request_ids = request.headers.getlist("X-Request-ID")
-    traceparents = request.headers.getlist("traceparent")
+    request_ids, traceparents = [], []
+    for name, value in request.scope["headers"]:  # every request of a tenant comes through here
+        if name == b"x-request-id":
+            request_ids.append(value.decode("latin-1"))
+        elif name == b"traceparent":
+            traceparents.append(value.decode("latin-1"))
+    is_sane = len(request_ids) == 1 and _REQUEST_ID.fullmatch(request_ids[0])
     return CallContext(
-        request_id=request_ids[0] if len(request_ids) == 1 and _REQUEST_ID.fullmatch(request_ids[0]) else uuid4().hex,
+        request_id=request_ids[0] if is_sane else os.urandom(16).hex(),
         traceparent=traceparents[0] if len(traceparents) == 1 and _TRACEPARENT.fullmatch(traceparents[0]) else None,
     )
 

@@ -7,7 +7,10 @@ from datetime import UTC, date, datetime
 
 from mt_paas.errors import InvalidPeriod
 
-__all__ = ["resolve_period"]
+__all__ = ["PERIOD_PATTERN", "resolve_period"]
+
+#: What a caller may ask for, but for days that no calendar has.
+PERIOD_PATTERN = r"^(?:daily|monthly|[0-9]{4}-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01]))?)$"
 
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

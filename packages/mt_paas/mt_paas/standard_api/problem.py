@@ -15,7 +15,7 @@ from typing import Any
 from mt_paas.errors import ContractError, TenantBlocked
 from mt_paas.standard_api.models import ErrorBody
 
-__all__ = ["PROBLEM_TYPE", "ErrorWord", "error_registry", "problem", "problem_json"]
+__all__ = ["PROBLEM_TYPE", "ErrorWord", "error_registry", "error_type", "problem", "problem_json"]
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -40,10 +40,15 @@ def error_registry() -> dict[str, ErrorWord]:
     return {entry.code: entry for entry in sorted(entries, key=lambda entry: (entry.status, entry.code))}
 
 
+def error_type(code: str) -> str:
+    """Return the ``type`` of the problem documents (RFC 9457, section 3.1.1) that carry an error word."""
+    return f"urn:mt-paas:error:{code}"
+
+
 def problem(error: ContractError, request_id: str) -> ErrorBody:
     """Return ``error`` as the body that answers the call ``request_id``."""
     return ErrorBody(
-        type=f"urn:mt-paas:error:{error.code}",
+        type=error_type(error.code),
         title=error.code.replace("_", " ").capitalize(),
         status=error.status,
         detail=error.message,

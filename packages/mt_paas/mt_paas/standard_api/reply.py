@@ -16,13 +16,14 @@ from mt_paas.standard_api.models import ContractModel
 from mt_paas.standard_api.problem import error_registry
 from mt_paas.standard_api.wire import WireError, is_json, read
 
-__all__ = ["MAX_ANSWER_BYTES", "Reply"]
+__all__ = ["ERROR_WORD", "MAX_ANSWER_BYTES", "Reply", "clean"]
 
 MAX_ANSWER_BYTES = 1024 * 1024
+ERROR_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 _MAX_QUOTED = 300  # characters of what a service says, in a message
 _RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_VERSIONS_IN = ("versions", "supported_versions", "supported")
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _PASSWORD = re.compile(r"""((?:password|passwd|pwd)["']?\s*(?:[:=]|\bis\b)\s*)("[^"]*"?|'[^']*'?|\S+)""", re.IGNORECASE)
 
@@ -47,12 +48,26 @@ class Reply:
         """Whether the service says that it did what was asked."""
         return 200 <= self.status < 300
 
-    def read(self, model: type[Answer]) -> Answer:
+    @property
+    def versions(self) -> frozenset[str]:
+        """The versions of the contract that the service names where it refuses the one that it was asked in."""
+        said = self._json()
+        if self.status != 412 or said.get("error") != "unsupported_api_version":
+            return frozenset()
+        places = [said, said.get("details")]
+        named = [place.get(name) for place in places if isinstance(place, dict) for name in _VERSIONS_IN]
+        named.append(said.get("details"))  # a bare list is understood too
+        return frozenset(str(version) for versions in named if isinstance(versions, list) for version in versions)
+
+    def read_nothing(self) -> None:
+        """Accept an answer without a body (204). Raises ``ServiceAnswerInvalid`` for any other."""
+        self._must_be(204)
+        if self.body:
+            raise self.invalid("the answer has a body, which a 204 has not")
+
+    def read(self, model: type[Answer], *, status: int = 200) -> Answer:
         """Return the body as ``model``. Raises ``ServiceAnswerInvalid`` naming every field that is wrong."""
-        if self.status == 202:
-            raise self.invalid("the manifest does not declare that it answers later (async_operations); expected 200")
-        if self.status != 200:
-            raise self.invalid("the contract knows 200 alone as a success")
+        self._must_be(status)
         if len(self.body) > MAX_ANSWER_BYTES:
             raise self.invalid(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         if self._is_encoded:
@@ -64,16 +79,24 @@ class Reply:
         except WireError as error:
             raise self.invalid(str(error)) from None
 
+    def _must_be(self, status: int) -> None:
+        if self.status == 202 != status:
+            raise self.invalid(
+                f"the manifest does not declare that it answers later (async_operations); expected {status}"
+            )
+        if self.status != status:
+            raise self.invalid(f"the contract knows {status} alone as a success of this call")
+
     def invalid(self, what: str) -> ServiceAnswerInvalid:
         """Return the error for an answer that breaks the contract by ``what``."""
         return ServiceAnswerInvalid(
-            f"{self.call} answered {self.status}, but {self._quotable(what)}", status=self.status
+            f"{self.call} answered {self.status}, but {self.quotable(what)}", status=self.status
         )
 
     def problem(self) -> ServiceCallError:
         """Return the error that an answer without success stands for, with what the service said."""
         if 300 <= self.status < 400:
-            target = self._quotable(self.headers.get("location", "")) or "nowhere"
+            target = self.quotable(self.headers.get("location", "")) or "nowhere"
             return ServiceAnswerInvalid(
                 f"{self.call} answered {self.status}, a redirect to {target}; redirects are not followed: "
                 f"write the right address into the manifest",
@@ -90,7 +113,7 @@ class Reply:
         """Return the service's error word, its message, and whether the same call has a chance later."""
         said = self._json()
         word = said.get("error")
-        if not isinstance(word, str) or not _WORD.fullmatch(word):
+        if not isinstance(word, str) or not ERROR_WORD.fullmatch(word):
             word = None
         message = next((text for name in ("message", "detail") if (text := _text(said.get(name)))), "")
         if not said:
@@ -99,7 +122,7 @@ class Reply:
         if not isinstance(retryable, bool):
             known = error_registry().get(word or "")
             retryable = known.retryable if known and known.status == self.status else self.status in _RETRYABLE_STATUSES
-        return word and self._quotable(word), self._quotable(message), retryable
+        return word and self.quotable(word), self.quotable(message), retryable
 
     def _json(self) -> dict[str, Any]:
         if not is_json(self._content_type) or len(self.body) > MAX_ANSWER_BYTES:
@@ -121,8 +144,9 @@ class Reply:
             return None
         return max((when.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)
 
-    def _quotable(self, text: str) -> str:
-        return _clean(text.replace(self.secret, "***") if self.secret else text)
+    def quotable(self, text: str) -> str:
+        """Return what the service said, fit for a message: short, on one line, without the key and passwords."""
+        return clean(text.replace(self.secret, "***") if self.secret else text)
 
     @property
     def _content_type(self) -> str:
@@ -133,7 +157,7 @@ class Reply:
         return "content-encoding" in self.headers
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Return ``text`` fit for a message: on one line, cut, without control characters and without passwords."""
     text = _PASSWORD.sub(r"\1***", text[: 10 * _MAX_QUOTED])
     text = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)

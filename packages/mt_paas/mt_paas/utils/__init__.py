@@ -1,1 +1,1 @@
-"""Settings and security primitives: what every other part of mt_paas may use, and what uses none of them."""
+"""Settings, security primitives, names loaded late: what all of mt_paas may use, and what uses none of it."""

@@ -20,6 +20,8 @@ from mt_paas.standard_api import (
     call_context,
     create_standard_router,
 )
+from mt_paas.standard_api.describe import DESCRIPTIONS
+from mt_paas.standard_api.manifest import Manifest
 
 MakeHttp: TypeAlias = Callable[..., httpx2.AsyncClient]
 
@@ -62,9 +64,66 @@ class Service(StandardAPIHandler):
         return UsageResponse(tenant_id=tenant_id, period=period, usage=Usage(api_calls=1))
 
 
+class WholeService(StandardAPIHandler):
+    """Offers every call, and answers with the example of its description, or as a test tells it by ``answers``."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, object] = {call.call: call.answers[0].example for call in DESCRIPTIONS}
+        self.asked: list[tuple[object, ...]] = []
+        self.contexts: list[object] = []
+
+
+def _telling(name: str):
+    async def method(self: WholeService, *asked: object):
+        self.asked.append((name, *asked))
+        self.contexts.append(call_context())
+        answer = self.answers[name]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    return method
+
+
+for _call in DESCRIPTIONS:
+    setattr(WholeService, _call.call, _telling(_call.call))
+
+MANIFEST = {
+    "version": "2.0",
+    "service": {"id": "whole", "name": "Whole", "description": "", "version": "2.1.0", "vendor": "mt_paas"},
+    "endpoints": {"base_url": "http://service"}
+    | {call.endpoint: f"/mt{call.path}" for call in DESCRIPTIONS if call.endpoint},
+    "auth": {"type": "api_key"},
+    "isolation": {"supported": ["DATABASE_PER_TENANT"], "default": "DATABASE_PER_TENANT"},
+    "features": {"basic": ["notes"], "premium": ["ai_chat", "rag"]},
+    "capabilities": ["async_operations", "events"],
+}
+
+
+@pytest.fixture
+def make_manifest() -> Callable[..., Manifest]:
+    """Return a maker of manifests that declare everything, but for ``without`` and what is changed."""
+
+    def make(*without: str, **changes: object) -> Manifest:
+        endpoints = {name: path for name, path in MANIFEST["endpoints"].items() if name not in without}
+        return Manifest.model_validate(MANIFEST | {"endpoints": endpoints} | changes)
+
+    return make
+
+
 @pytest.fixture
 def handler() -> Service:
     return Service()
+
+
+@pytest.fixture
+def whole() -> WholeService:
+    return WholeService()
+
+
+@pytest.fixture
+def whole_http(make_http: MakeHttp, whole: WholeService) -> httpx2.AsyncClient:
+    return make_http(whole)
 
 
 @pytest.fixture
@@ -72,9 +131,11 @@ async def make_http(handler: Service, key: str) -> AsyncIterator[MakeHttp]:
     """Return a client, holding the key, of an application with the router and options of one's own."""
     opened = []
 
-    def make(*, include: dict | None = None, headers: dict | None = None, **options) -> httpx2.AsyncClient:
+    def make(
+        service: StandardAPIHandler = handler, *, include: dict | None = None, headers: dict | None = None, **options
+    ) -> httpx2.AsyncClient:
         app = FastAPI()
-        app.include_router(create_standard_router(handler, **({"api_key": key} | options)), **(include or {}))
+        app.include_router(create_standard_router(service, **({"api_key": key} | options)), **(include or {}))
         http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app),
             base_url="http://service",

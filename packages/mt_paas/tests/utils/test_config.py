@@ -36,10 +36,10 @@ class TestSettings:
         assert (usual.get_secret_value(), own.get_secret_value()) == ("postgresql://usual/db", "postgresql://own/db")
 
     def test_nested_ones_have_two_underscores(self, monkeypatch):
-        monkeypatch.setenv("MT_POOLS__LIMIT", "3")
+        monkeypatch.setenv("MT_POOLS__CONNECTIONS", "30")
         monkeypatch.setenv("MT_RETENTION", "P30D")
 
-        assert Settings().pools == PoolSettings(limit=3)
+        assert Settings().pools == PoolSettings(connections=30)
         assert Settings().retention == timedelta(days=30)
 
     def test_secrets_do_not_show(self, monkeypatch):
@@ -55,7 +55,7 @@ class TestSettings:
             ("MT_SECRET_KEY", "short"),
             ("MT_PUBLIC_URL", "notes.example"),
             ("MT_TENANT_PREFIX", 'x"; DROP'),
-            ("MT_POOLS__LIMIT", "0"),
+            ("MT_POOLS__CONNECTIONS", "0"),
             ("MT_SWEEP_INTERVAL", "0"),
         ],
     )

@@ -1,7 +1,8 @@
-"""The manifest: how a service introduces itself to a market, version 1.0 of the contract's ``manifest.yaml``.
+"""The manifest: how a service introduces itself to a market, versions 1.0 and 2.0 of ``manifest.yaml``.
 
 ``version``, ``service``, ``endpoints``, ``auth`` and ``isolation`` are required; ``features`` (none: the service takes
-any plan) and ``resources`` are optional. Fields that nobody knows are ignored, as everywhere in the contract.
+any plan) and ``resources`` are optional. What version 2.0 adds (``SINCE_2``) is optional too, and is no part of a
+manifest that says 1.0. Fields that nobody knows are ignored, as everywhere in the contract.
 ``Manifest.load`` and ``Manifest.parse`` read YAML and tell every fault with its place; ``Manifest.model_validate``
 takes plain data by the same rules and without YAML, such as a ``model_dump(mode="json")`` that was stored.
 """
@@ -12,34 +13,38 @@ import hashlib
 import json
 import re
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from mt_paas.errors import InvalidTenantId, NotImplementedByService
+from mt_paas.standard_api.manifest.endpoints import (
+    EXTENSIONS,
+    OPERATION_VARIABLE,
+    SINCE_2,
+    USER_VARIABLE,
+    Endpoints,
+)
 from mt_paas.standard_api.manifest.rules import (
     TENANT_VARIABLE,
     Finding,
     Rule,
-    access_address,
-    base_address,
     each_once,
-    endpoint_path,
     matching,
     one_line,
     quoted,
     refusal,
     slug,
 )
-from mt_paas.standard_api.models import TENANT_ID_PATTERN, ContractModel
+from mt_paas.standard_api.manifest.sections import Language, Localized, OAuth2, Plan, Provisioning, Word
+from mt_paas.standard_api.models import TENANT_ID_PATTERN, USER_ID_PATTERN, ContractModel
 
 __all__ = [
     "DEFAULT_KEY_HEADER",
     "Auth",
     "AuthType",
-    "Endpoints",
     "Isolation",
     "IsolationLevel",
     "Manifest",
@@ -56,9 +61,6 @@ _RESERVED_HEADERS = re.compile(
     re.IGNORECASE,
 )
 
-Word = Annotated[
-    str, matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", 'letters, digits, "_", "-" and ".", at most 63, no space')
-]
 _Size = Annotated[
     str,
     matching(
@@ -75,8 +77,9 @@ _Cpu = Annotated[
         ignore_case=True,
     ),
 ]
-_Call = Annotated[str, Rule(partial(endpoint_path, tenant="possible"), {"pattern": "^/"})]
-_TenantQuery = Annotated[str, Rule(partial(endpoint_path, tenant="needed"), {"pattern": r"^/.*\{tenant_id\}"})]
+_HeaderName = Annotated[
+    str, matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", 'the name of an HTTP header such as "X-Market-API-Key"')
+]
 
 
 class AuthType(StrEnum):
@@ -115,45 +118,14 @@ class Service(ContractModel):
     vendor: Annotated[str, one_line(200)] = Field(description="who makes it", examples=["K-University AI Lab"])
 
 
-class Endpoints(ContractModel):
-    """Where the market calls. ``usage_report`` and ``user_access`` are optional, the others required.
-
-    A path may be a template with ``{tenant_id}``. Without it the tenant is named by the body alone, which only the two
-    POSTs have: ``tenant_status`` and ``usage_report`` need it. Only ``user_access`` may be an absolute address.
-    """
-
-    base_url: Annotated[str, Rule(base_address, {"format": "uri"})] = Field(
-        description="the address that every path is appended to", examples=["https://keli.k-university.ai"]
-    )
-    health: Annotated[str, Rule(partial(endpoint_path, tenant="refused"), {"pattern": "^/[^{}]*$"})] = Field(
-        description="the path of the health check", examples=["/mt/health"]
-    )
-    tenant_activate: _Call = Field(
-        description="the path that activates a tenant", examples=["/mt/tenant/{tenant_id}/activate"]
-    )
-    tenant_deactivate: _Call = Field(
-        description="the path that deactivates a tenant", examples=["/mt/tenant/{tenant_id}/deactivate"]
-    )
-    tenant_status: _TenantQuery = Field(
-        description="the path of a tenant's status", examples=["/mt/tenant/{tenant_id}/status"]
-    )
-    usage_report: _TenantQuery | None = Field(
-        default=None, description="the path of a tenant's usage", examples=["/mt/tenant/{tenant_id}/usage"]
-    )
-    user_access: Annotated[str, Rule(access_address)] | None = Field(
-        default=None,
-        description="where the users of a tenant enter",
-        examples=["/app/{tenant_id}", "https://{tenant_id}.keli.k-university.ai"],
-    )
-
-
 class Auth(ContractModel):
     """How the service knows the market. ``type`` is required."""
 
     type: Annotated[AuthType, Field(strict=False)] = Field(description="the kind of proof")
-    header: Annotated[
-        str, matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", 'the name of an HTTP header such as "X-Market-API-Key"')
-    ] = Field(default=DEFAULT_KEY_HEADER, description="the header that carries the proof")
+    header: _HeaderName = Field(default=DEFAULT_KEY_HEADER, description="the header that carries the proof")
+    header_aliases: Annotated[list[_HeaderName], AfterValidator(each_once)] = Field(
+        default=[], description="older headers that carry it too", examples=[["X-Marketplace-Key", "X-API-Key"]]
+    )
 
     @field_validator("header")
     @classmethod
@@ -198,9 +170,9 @@ class Resources(ContractModel):
 
 
 class Manifest(ContractModel):
-    """A service's manifest, version 1.0."""
+    """A service's manifest, version 1.0 or 2.0."""
 
-    version: Literal["1.0"] = Field(description="the version of the manifest itself", examples=["1.0"])
+    version: Literal["1.0", "2.0"] = Field(description="the version of the manifest itself", examples=["1.0"])
     service: Service = Field(description="what the service is")
     endpoints: Endpoints = Field(description="where the market calls")
     auth: Auth = Field(description="how the service knows the market")
@@ -211,6 +183,43 @@ class Manifest(ContractModel):
         examples=[{"basic": ["ai_chat"], "premium": ["ai_chat", "rag"]}],
     )
     resources: Resources = Field(default=Resources(), description="what a tenant needs")
+    capabilities: Annotated[list[Word], AfterValidator(each_once)] = Field(
+        default=[],
+        description="extensions that have no path of their own",
+        examples=[["async_operations", "events"]],
+    )
+    plans: dict[Word, Plan] = Field(
+        default={},
+        description="limits and price of each plan",
+        examples=[{"basic": {"limits": {"max_users": 50}, "price": {"amount": "99000", "currency": "KRW"}}}],
+    )
+    config_schema: dict[str, Any] | None = Field(
+        default=None, description="the JSON Schema of what a subscriber may configure"
+    )
+    localized: dict[Language, Localized] = Field(
+        default={}, description="names in other languages", examples=[{"ko": {"name": "노트"}}]
+    )
+    oauth2: OAuth2 | None = Field(default=None, validate_default=True, description="where the market gets its token")
+    provisioning: Provisioning = Field(default=Provisioning(), description="who makes a tenant real")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_came_later(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("version") != "1.0":
+            return data
+        kept = {key: value for key, value in data.items() if key not in SINCE_2[""]}
+        for section in SINCE_2.keys() & kept.keys():
+            if isinstance(kept[section], dict):
+                kept[section] = {k: v for k, v in kept[section].items() if k not in SINCE_2[section]}
+        return kept
+
+    @field_validator("oauth2")
+    @classmethod
+    def _needs_no_token_from_nowhere(cls, oauth2: OAuth2 | None, info: ValidationInfo) -> OAuth2 | None:
+        auth = info.data.get("auth")
+        if oauth2 is None and auth is not None and auth.type is AuthType.OAUTH2 and info.data.get("version") == "2.0":
+            raise refusal([Finding("is missing", "`token_url`, because `auth.type` is oauth2")])
+        return oauth2
 
     @staticmethod
     def load(path: str | Path) -> Manifest:
@@ -227,9 +236,32 @@ class Manifest(ContractModel):
         return check(text, source).required()
 
     @property
-    def plans(self) -> tuple[str, ...]:
+    def plan_names(self) -> tuple[str, ...]:
         """The plans that the service knows, in the manifest's order. Empty: it takes any."""
-        return tuple(self.features)
+        return tuple(dict.fromkeys([*self.plans, *self.features]))
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        """The versions of the Standard API that the service speaks, for ``X-MT-API-Version``."""
+        return ("1",) if self.version == "1.0" else ("1", "2")
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The extensions of the contract that the service declares, in the contract's order."""
+        return tuple(
+            name
+            for name, endpoint in EXTENSIONS.items()
+            if (name in self.capabilities if endpoint is None else self.declares(endpoint))
+        )
+
+    def declares(self, endpoint: str) -> bool:
+        """Say whether the service offers the endpoint, such as ``users``."""
+        return endpoint != "base_url" and getattr(self.endpoints, endpoint, None) is not None
+
+    def features_of(self, plan: str) -> tuple[str, ...]:
+        """Return the features of a plan, wherever the manifest lists them."""
+        listed = self.plans[plan].features if plan in self.plans else []
+        return tuple(listed or self.features.get(plan, []))
 
     @property
     def digest(self) -> str:
@@ -242,8 +274,15 @@ class Manifest(ContractModel):
         """Say whether the endpoint's address carries the tenant; where it does not, the body must."""
         return TENANT_VARIABLE in self._template(endpoint)
 
-    def url(self, endpoint: str, tenant_id: str | None = None) -> str:
-        """Return the absolute address of an endpoint, such as ``tenant_status``, for a tenant.
+    def url(
+        self,
+        endpoint: str,
+        tenant_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        operation_id: str | None = None,
+    ) -> str:
+        """Return the absolute address of an endpoint, such as ``tenant_status``, for a tenant, a user, an operation.
 
         Raises ``InvalidTenantId`` for an id that is not the contract's slug, ``ValueError`` where the address needs one
         and none is given, and ``NotImplementedByService`` where the manifest has no such endpoint.
@@ -255,6 +294,11 @@ class Manifest(ContractModel):
             if not re.fullmatch(TENANT_ID_PATTERN, tenant_id):
                 raise InvalidTenantId
             template = template.replace(TENANT_VARIABLE, tenant_id)
+        for variable, value in ((USER_VARIABLE, user_id), (OPERATION_VARIABLE, operation_id)):
+            if variable in template:
+                if value is None or not re.fullmatch(USER_ID_PATTERN, value):
+                    raise ValueError(f"the address of {endpoint} needs {variable[1:-1]}")
+                template = template.replace(variable, quote(value, safe="@:!$&'()*+,;=~._-"))
         return template if not template.startswith("/") else self.endpoints.base_url.rstrip("/") + template
 
     def _template(self, endpoint: str) -> str:

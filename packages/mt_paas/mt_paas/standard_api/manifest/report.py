@@ -13,12 +13,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import cast
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mt_paas.errors import ManifestError, ManifestFault
+from mt_paas.standard_api.manifest.endpoints import SINCE_2
 from mt_paas.standard_api.manifest.models import Manifest
 from mt_paas.standard_api.manifest.rules import Finding, closest, quoted
 from mt_paas.standard_api.manifest.tree import Mapping, Node, Path, Place, Scalar, Sequence, kind, path_text, plain
@@ -30,6 +32,8 @@ _WANTED = {  # by pydantic's name for the error
     "list_type": "a list",
     "dict_type": "a mapping of keys to values",
     "model_type": "a mapping of keys to values",
+    "decimal_type": 'an amount such as "12.50"',
+    "decimal_parsing": 'an amount such as "12.50"',
 }
 
 
@@ -69,8 +73,8 @@ def check(text: str | bytes, source: str = "manifest.yaml") -> ManifestReport:
     root, faults = read(text)
     if root is None:
         return ManifestReport(source, None, tuple(faults))
+    warnings = _leave_out_what_came_later(root)
     faults += _correct_slips(root)
-    warnings = []
     for error in _errors(root):
         if error["type"] == "extra_forbidden":
             _, place = _at(root, error["loc"])
@@ -85,6 +89,25 @@ def _in_order(faults: Iterable[ManifestFault]) -> tuple[ManifestFault, ...]:
     return tuple(sorted(faults, key=lambda fault: (fault.line, fault.column)))
 
 
+def _leave_out_what_came_later(root: Mapping) -> list[ManifestFault]:
+    """Take what only version 2.0 knows out of a manifest that says 1.0; return it as warnings."""
+    version = root.items.get("version")
+    if not isinstance(version, Scalar) or version.value != "1.0":
+        return []
+    warnings = []
+    for section, later in SINCE_2.items():
+        mapping = root.items.get(section) if section else root
+        if isinstance(mapping, Mapping):
+            for key in [key for key in mapping.items if key in later]:
+                place = mapping.keys.pop(key)
+                del mapping.items[key]
+                path = path_text((section, key) if section else (key,))
+                warnings.append(
+                    ManifestFault(path, *place, "is ignored in version 1.0", 'version: "2.0"', "raise `version`")
+                )
+    return warnings
+
+
 def _errors(root: Mapping) -> list[ErrorDetails]:
     try:
         Manifest.model_validate(plain(root), extra="forbid")
@@ -94,11 +117,16 @@ def _errors(root: Mapping) -> list[ErrorDetails]:
 
 
 def _at(root: Mapping, path: Path) -> tuple[Node, Place]:
-    """Return the node at ``path``, and where its key stands (or it itself, where it has none)."""
+    """Return the node at ``path``, and where its key stands (or it itself, where it has none).
+
+    Of what is not there, it is the section where it would stand.
+    """
     node: Node = root
     place = root.place
     for part in path:
         if isinstance(node, Mapping) and isinstance(part, str):
+            if part not in node.items:
+                break
             place = node.keys[part]
             node = node.items[part]
         elif isinstance(node, Sequence) and isinstance(part, int):
@@ -143,19 +171,39 @@ def _slips(root: Mapping) -> Iterator[tuple[Path, Path]]:
         mapping, _ = _at(root, tuple(section))
         if not isinstance(mapping, Mapping):
             continue
-        absent = [name for name in _model(tuple(section)).model_fields if name not in mapping.items]
+        known = _known(root, tuple(section))
+        absent = [name for name in known if name not in mapping.items]
         if guess := closest(str(key), absent):
             yield error["loc"], (*section, guess)
         elif key in missing:
             yield error["loc"], missing[key]
 
 
+def _known(root: Mapping, section: Path) -> list[str]:
+    """Return the keys that a section may have in the version that the manifest says it is."""
+    version = root.items.get("version")
+    is_first = isinstance(version, Scalar) and version.value == "1.0"
+    later = SINCE_2.get(path_text(section), frozenset()) if is_first else frozenset()
+    return [name for name in _model(section).model_fields if name not in later]
+
+
 def _model(path: Path) -> type[BaseModel]:
     """Return the model of a section."""
     model: type[BaseModel] = Manifest
     for part in path:
-        model = cast("type[BaseModel]", model.model_fields[str(part)].annotation)
+        field = model.model_fields.get(str(part))
+        if field is not None:  # else a name of the vendor's in a mapping, whose model is found already
+            model = _within(field.annotation) or model
     return model
+
+
+def _within(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that an annotation is about: of an optional section, or of the values of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in {dict, Union, UnionType, Annotated}:
+        return next((found for part in get_args(annotation) if (found := _within(part))), None)
+    return None
 
 
 def _faults(root: Mapping, error: ErrorDetails) -> Iterator[ManifestFault]:

@@ -169,16 +169,19 @@ def base_address(value: str) -> Iterator[Finding]:
         yield Finding("has a query or a fragment", "an address that paths can be appended to", "end it with the path")
 
 
-def endpoint_path(value: str, *, tenant: Literal["needed", "possible", "refused"]) -> Iterator[Finding]:
+def endpoint_path(
+    value: str, *, tenant: Literal["needed", "possible", "refused"], thing: str | None = None
+) -> Iterator[Finding]:
     """Find what is wrong with the path of a call, which is appended to ``base_url``.
 
-    It is a template with ``{tenant_id}``, or plain where the body names the tenant. An absolute address is refused:
-    the market's key goes to one host, the one that was checked.
+    It is a template with ``{tenant_id}``, or plain where the body names the tenant; ``thing`` is a second variable that
+    it must have (``{user_id}``). An absolute address is refused: the market's key goes to one host, the one that was
+    checked.
     """
     if _ABSOLUTE.match(value):
         yield Finding("is an absolute address", "a path below base_url", "leave out the host")
         return
-    variables = list(_variables(value))
+    variables = list(_variables(value, thing))
     yield from variables
     yield from _rooted(value)
     if "?" in value or "#" in value:
@@ -188,6 +191,8 @@ def endpoint_path(value: str, *, tenant: Literal["needed", "possible", "refused"
         yield Finding(f"has {TENANT_VARIABLE}", "a path without it: it is the whole service that is asked")
     if tenant == "needed" and TENANT_VARIABLE not in value and not variables:
         yield Finding("does not say which tenant", f"{TENANT_VARIABLE} in the path: a GET has no body to name it")
+    if thing is not None and thing not in value and not variables:
+        yield Finding(f"does not say which {thing[1:-4]}", f"{thing} in the path")
 
 
 def access_address(value: str) -> Iterator[Finding]:
@@ -212,13 +217,14 @@ def access_address(value: str) -> Iterator[Finding]:
         yield Finding("has a character that an address may not have", "it percent-encoded")
 
 
-def _variables(template: str) -> Iterator[Finding]:
+def _variables(template: str, thing: str | None = None) -> Iterator[Finding]:
+    known = [TENANT_VARIABLE] if thing is None else [thing, TENANT_VARIABLE]
     for variable in _VARIABLE.finditer(template):
-        if variable[0] != TENANT_VARIABLE:
+        if variable[0] not in known:
             yield Finding(
                 f"has a variable that nobody fills in: {quoted(variable[0])}",
-                TENANT_VARIABLE,
-                f"did you mean `{TENANT_VARIABLE}`?",
+                " and ".join(known),
+                f"did you mean `{closest(variable[0], known) or known[0]}`?",
             )
     if re.search(r"[{}]", _VARIABLE.sub("", template)):
         yield Finding("has a brace without its partner", TENANT_VARIABLE)

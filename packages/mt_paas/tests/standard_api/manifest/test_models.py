@@ -25,7 +25,7 @@ class TestKeliTutor:
         assert manifest.service.description == "AI 기반 학습 튜터"
         assert manifest.auth.type is AuthType.API_KEY
         assert manifest.isolation.default is IsolationLevel.DATABASE_PER_TENANT
-        assert manifest.plans == ("basic", "standard", "premium")
+        assert manifest.plan_names == ("basic", "standard", "premium")
         assert manifest.features["basic"] == ["ai_chat", "file_upload"]
         assert manifest.resources.min_cpu == "1 core"
 
@@ -34,7 +34,7 @@ class TestDefaults:
     def test_features_resources_and_header_may_be_left_out(self, keli: str) -> None:
         text = keli.split("# 요금제별 기능", maxsplit=1)[0].replace('  header: "X-Market-API-Key"\n', "")
         manifest = Manifest.parse(text)
-        assert manifest.plans == ()
+        assert manifest.plan_names == ()
         assert manifest.resources.storage is None
         assert manifest.auth.header == "X-Market-API-Key"
 

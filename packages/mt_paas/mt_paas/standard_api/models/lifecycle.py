@@ -1,91 +1,46 @@
-"""The wire models of the Standard API, version 1: what a market and a service say to each other.
-
-Models are strict about types and values (``"5"`` is not a number, a time without a zone is refused) and ignore
-fields that they do not know: that is how the contract grows. JSON is snake_case; times are RFC 3339 in UTC.
-Validate wire data with ``Model.model_validate_json``: strictness in JSON mode is the one that the contract means.
-"""
+"""The wire models of the Standard API, version 1: the life of a tenant."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
+from pydantic import ConfigDict, Field, StringConstraints
+
+from mt_paas.standard_api.models.common import (
+    ALWAYS,
+    INTEGRAL,
+    MAX_INTEGER,
+    ContractModel,
+    Email,
+    Name,
+    Natural,
+    TenantId,
+    UtcDatetime,
+    WebAddress,
+    Word,
 )
 
 __all__ = [
-    "TENANT_ID_PATTERN",
     "ActivateRequest",
     "ActivateResponse",
     "Admin",
     "AdminCredentials",
-    "ContractModel",
+    "Callback",
     "DeactivateReason",
     "DeactivateRequest",
     "DeactivateResponse",
-    "ErrorBody",
     "Health",
     "HealthCheck",
     "HealthStatus",
-    "Name",
     "StatusResponse",
     "StorageFigures",
     "TenantConfig",
-    "TenantId",
     "TenantState",
     "Usage",
     "UsageResponse",
     "UserFigures",
-    "UtcDatetime",
-    "Word",
 ]
-
-TENANT_ID_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{1,61})[a-z0-9]$"
-
-
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("in UTC it is not within the years 1 to 9999") from None
-
-
-def _rfc3339(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-TenantId = Annotated[
-    str, StringConstraints(pattern=TENANT_ID_PATTERN), Field(examples=["hallym_univ"], description="A tenant's slug.")
-]
-UtcDatetime = Annotated[
-    AwareDatetime,
-    AfterValidator(_in_utc),
-    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
-    Field(examples=["2026-01-03T12:00:00Z"]),
-]
-Email = Annotated[
-    str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$"), Field(examples=["admin@hallym.ac.kr"])
-]
-Name = Annotated[
-    str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=200)
-]
-# Shown to people as a link: nothing but a web address may stand here (javascript: would run in the market's page).
-WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00-\x1f\x7f]+$", max_length=2000)]
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
-
-
-class ContractModel(BaseModel):
-    """The common ground of all wire models: strict, closed to NaN, open to fields of the future."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, frozen=True)
 
 
 class HealthStatus(StrEnum):
@@ -125,12 +80,26 @@ class TenantConfig(ContractModel):
 
     model_config = ConfigDict(extra="allow")
 
-    max_users: Annotated[int, Field(ge=1)] | None = None
-    storage_limit_gb: Annotated[float, Field(ge=0)] | None = None
+    max_users: Annotated[int, Field(ge=1, le=MAX_INTEGER), INTEGRAL] | None = None
+    storage_limit_gb: Annotated[float, Field(ge=0, le=MAX_INTEGER)] | None = None
+
+
+class Callback(ContractModel):
+    """How a service reports back about this tenant: where to, by which token, and the secret that signs its events.
+
+    The token is good for this tenant alone. ``secret`` is that of Standard Webhooks: ``whsec_`` and base64.
+    """
+
+    events_url: WebAddress
+    token: Annotated[str, Field(min_length=16, max_length=500, repr=False)]
+    secret: Annotated[str, StringConstraints(pattern=r"^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"), Field(repr=False)]
 
 
 class ActivateRequest(ContractModel):
-    """The body of ``POST /mt/tenant/{tenant_id}/activate``."""
+    """The body of ``POST /mt/tenant/{tenant_id}/activate``.
+
+    Two bodies are equal when all but ``callback`` is: a call-back token is made anew for every call.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -153,6 +122,7 @@ class ActivateRequest(ContractModel):
     features: list[Word] = []
     config: TenantConfig = TenantConfig()
     admin: Admin
+    callback: Callback | None = None
 
 
 class AdminCredentials(ContractModel):
@@ -170,7 +140,7 @@ class AdminCredentials(ContractModel):
 class ActivateResponse(ContractModel):
     """The answer to an activation that was done."""
 
-    status: Literal["activated"] = "activated"
+    status: Annotated[Literal["activated"], ALWAYS] = "activated"
     tenant_id: TenantId
     access_url: Annotated[WebAddress, Field(examples=["https://hallym.keli.k-university.ai"])]
     admin_credentials: AdminCredentials | None = None
@@ -220,8 +190,8 @@ class TenantState(StrEnum):
 class UserFigures(ContractModel):
     """Users of a tenant."""
 
-    total: Annotated[int, Field(ge=0)]
-    active_today: Annotated[int, Field(ge=0)]
+    total: Natural
+    active_today: Natural
 
 
 class StorageFigures(ContractModel):
@@ -248,10 +218,10 @@ class Usage(ContractModel):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float] = Field(init=False)
 
-    api_calls: Annotated[int, Field(ge=0)] | None = None
-    ai_tokens: Annotated[int, Field(ge=0)] | None = None
+    api_calls: Natural | None = None
+    ai_tokens: Natural | None = None
     storage_gb: Annotated[float, Field(ge=0)] | None = None
-    active_users: Annotated[int, Field(ge=0)] | None = None
+    active_users: Natural | None = None
 
 
 class UsageResponse(ContractModel):
@@ -260,20 +230,3 @@ class UsageResponse(ContractModel):
     tenant_id: TenantId
     period: Annotated[str, Field(examples=["2026-01"])]
     usage: Usage
-
-
-class ErrorBody(ContractModel):
-    """The one error shape: RFC 9457 problem details with the contract's own members beside them.
-
-    From a service in another language a plain ``{error, message}`` conforms too, hence only those are required.
-    """
-
-    error: Annotated[str, Field(examples=["tenant_not_found"])]
-    message: str
-    details: Any = None
-    request_id: str | None = None
-    retryable: bool | None = None
-    type: str | None = None
-    title: str | None = None
-    status: int | None = None
-    detail: str | None = None
