@@ -9,28 +9,43 @@ somebody else's and is refused. A database is made under a name that no other re
 its privileges and its own name in one transaction; so a crash at any point leaves either a whole database or one
 that the next attempt throws away.
 
-The service's role needs CREATEDB and CREATEROLE, and need not be a superuser. Pooled connections through PgBouncer
-in transaction mode do not work for it: locks belong to connections.
+The service's role needs CREATEDB and CREATEROLE, and need not be a superuser. Sessions of tenants may go through a
+PgBouncer, in transaction mode too; the service itself needs the server: locks belong to connections.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, MetaData, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy import URL, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
 
+from mt_paas.core.database.blueprint import Blueprint
+from mt_paas.core.database.connections import Connections, Place
 from mt_paas.core.database.names import fit, quote, staging_name
-from mt_paas.core.database.pools import TenantPools
-from mt_paas.core.database.server import database_mark, drop_database, literal, role_mark, run, run_together
-from mt_paas.core.database.template import ensure_template
+from mt_paas.core.database.server import (
+    connect_args,
+    database_mark,
+    drop_database,
+    literal,
+    role_mark,
+    run,
+    run_together,
+    through,
+)
+from mt_paas.core.database.spares import Spares
+from mt_paas.core.database.template import complete, ensure_template, fingerprint, grant_new_schemas
 from mt_paas.core.faults import told_when_away
-from mt_paas.core.registry import ServiceIdentity
+from mt_paas.core.identity import ServiceIdentity
 from mt_paas.core.schemas import Tenant
 from mt_paas.errors import ConfigurationError, MtPaasError, ServiceNotReady
-from mt_paas.utils.pool_settings import PoolSettings
 from mt_paas.utils.security import derive_token, scram_sha256
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
 
 __all__ = ["DatabasePerTenant"]
 
@@ -40,36 +55,53 @@ class DatabasePerTenant:
 
     name = "DATABASE_PER_TENANT"
 
-    def __init__(self, engine: AsyncEngine, metadata: MetaData, *, prefix: str, bounds: PoolSettings) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        connections: Connections,
+        blueprint: Blueprint,
+        *,
+        prefix: str,
+        spares: Spares,
+        pooler: str | None = None,
+    ) -> None:
         self._engine = engine
+        self._connections = connections
         self._prefix = prefix
-        self._metadata = metadata
-        self._pools = TenantPools(self._address, bounds)
+        self._blueprint = blueprint
+        self._spares = spares
+        self._pooler = pooler
         self._identity: ServiceIdentity | None = None
         self._template = self._group = ""
 
     async def start(self, connection: AsyncConnection, identity: ServiceIdentity) -> None:
         """Make the template that tenants are cloned from, unless it is there."""
         await _require_rights(connection)
-        self._template, self._group = await ensure_template(connection, self._engine.url, identity, self._metadata)
+        self._template, self._group = await ensure_template(connection, self._engine.url, identity, self._blueprint)
         self._identity = identity
+        self._spares.start(identity, self._template, fingerprint(self._blueprint))
 
     async def close(self) -> None:
-        """Close every tenant's pool."""
-        await self._pools.close()
+        """Stop making spares."""
+        await self._spares.close()
 
     def place(self, tenant_id: str) -> str:
         """Return the name of the tenant's database, and of its role."""
         return fit(self._prefix + tenant_id)
 
-    async def create(self, connection: AsyncConnection, tenant: Tenant) -> None:
-        """Make the tenant's role and database, or what is missing of them."""
+    async def create(self, connection: AsyncConnection, tenant: Tenant) -> bool:
+        """Make the tenant's role and database, or what is missing of them; tell whether the database is new."""
         await self._create_role(connection, tenant)
-        await self._create_database(connection, tenant)
+        return await self._create_database(connection, tenant)
+
+    async def complete(self, tenant: Tenant) -> None:
+        """Make what is missing of the library's own tables in the tenant's database, as their owner."""
+        with told_when_away("The tenant's database"):
+            await complete(self._engine.url.set(database=tenant.database))
 
     async def drop(self, connection: AsyncConnection, tenant: Tenant) -> None:
         """Drop the tenant's database with whoever is connected, and its role, and look whether both are gone."""
-        await self._pools.discard(tenant)
+        await self._connections.discard(tenant.database)
         name, mark = tenant.database, self._mark(tenant)
         database, role = await database_mark(connection, name), await role_mark(connection, name)
         if role == mark:  # nobody new comes in, and the service may end the connections that are left
@@ -84,20 +116,31 @@ class DatabasePerTenant:
 
     async def shut(self, tenant: Tenant) -> None:
         """Close the tenant's pool."""
-        await self._pools.discard(tenant)
+        await self._connections.discard(tenant.database)
+
+    def session(self, tenant: Tenant, *, snapshot: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a session as the tenant's role; commits at the end, rolls back on an error."""
+
+        async def address() -> URL:
+            return self._address(tenant)
+
+        return self._connections.session(Place(tenant.database, address), snapshot=snapshot)
 
     @asynccontextmanager
-    async def session(self, tenant: Tenant) -> AsyncIterator[AsyncSession]:
-        """Open a session as the tenant's role; commits at the end, rolls back on an error."""
-        async with self._pools.lease(tenant) as engine, AsyncSession(engine, expire_on_commit=False) as session:
-            with told_when_away("The tenant's database"):
-                await session.connection()
-            try:
-                yield session
-            except BaseException:
-                await session.rollback()
-                raise
-            await session.commit()
+    async def owner(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction on the tenant's database, as the service that owns it."""
+        url = self._engine.url.set(database=tenant.database)
+        engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
+        with told_when_away("The tenant's database"):
+            async with engine.begin() as connection:
+                yield connection
+
+    async def secure(self, connection: AsyncConnection, tenant: Tenant) -> None:
+        """Grant what is in schemas that were made since. In the others the template's defaults do."""
+        await grant_new_schemas(connection, self._group)
+
+    def prepare(self, context: MigrationContext) -> None:
+        """Do nothing: the tables are the tenant's alone, and made as the migration says."""
 
     async def storage_bytes(self, tenant: Tenant) -> int:
         """Return the size of the tenant's database on disk."""
@@ -121,11 +164,11 @@ class DatabasePerTenant:
             f"COMMENT ON ROLE {quote(name)} IS {literal(mark)}",
         )
 
-    async def _create_database(self, connection: AsyncConnection, tenant: Tenant) -> None:
+    async def _create_database(self, connection: AsyncConnection, tenant: Tenant) -> bool:
         name, mark = tenant.database, self._mark(tenant)
         found = await database_mark(connection, name)
         if found == mark:
-            return
+            return False
         if found is not None:
             raise _taken("database", name)
         if tenant.activation:
@@ -133,16 +176,22 @@ class DatabasePerTenant:
                 f"the database {name} of tenant {tenant.tenant_id} is not there, though it was active before: "
                 "restore it from a backup; an empty one would hide the loss"
             )
+        own = (
+            f"GRANT CONNECT, TEMPORARY ON DATABASE {{}} TO {quote(name)}",
+            f"COMMENT ON DATABASE {{}} IS {literal(mark)}",
+        )
+        if await self._spares.take(connection, name, *own):
+            return True
         staging = staging_name(self._started.registry_id, name)
         await drop_database(connection, staging)
         await run(connection, f"CREATE DATABASE {quote(staging)} TEMPLATE {quote(self._template)}")
         await run_together(
             connection,
             f"REVOKE ALL ON DATABASE {quote(staging)} FROM PUBLIC",
-            f"GRANT CONNECT, TEMPORARY ON DATABASE {quote(staging)} TO {quote(name)}",
-            f"COMMENT ON DATABASE {quote(staging)} IS {literal(mark)}",
+            *(statement.format(quote(staging)) for statement in own),
             f"ALTER DATABASE {quote(staging)} RENAME TO {quote(name)}",
         )
+        return True
 
     @property
     def _started(self) -> ServiceIdentity:
@@ -159,7 +208,8 @@ class DatabasePerTenant:
 
     def _address(self, tenant: Tenant) -> URL:
         name = tenant.database
-        return self._engine.url.set(username=name, password=self._password(tenant), database=name)
+        url = self._engine.url.set(username=name, password=self._password(tenant), database=name)
+        return through(url, self._pooler)
 
 
 async def _require_rights(connection: AsyncConnection) -> None:

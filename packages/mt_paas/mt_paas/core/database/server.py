@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import suppress
+from math import inf
 from typing import Any
 
-from sqlalchemy import URL, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from mt_paas.core.database.names import quote
 from mt_paas.errors import ConfigurationError
 
-__all__ = ["connect_args", "database_mark", "drop_database", "literal", "parse_url", "role_mark", "run", "run_together"]
+__all__ = [
+    "connect_args",
+    "database_mark",
+    "drop_database",
+    "literal",
+    "parse_url",
+    "ping_when_idle",
+    "role_mark",
+    "run",
+    "run_together",
+    "through",
+]
 
 _CONNECT_SECONDS = 5
+_IDLE_SECONDS = 1.0
 
 
 def parse_url(url: str) -> URL:
@@ -35,14 +52,62 @@ def parse_url(url: str) -> URL:
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Return what the driver of ``url`` is given so that it does not wait for a dead server for minutes."""
-    return {"timeout" if url.drivername.endswith("asyncpg") else "connect_timeout": _CONNECT_SECONDS}
+    """Return what the driver of ``url`` is given so that it does not wait for a dead server for minutes.
+
+    With psycopg a caller that is cancelled while it connects waits for the connection and closes it. Left half-open, it
+    is a server process that no ``DROP DATABASE`` and no ``CREATE DATABASE`` gets past for a minute.
+    """
+    if url.drivername.endswith("asyncpg"):
+        return {"timeout": _CONNECT_SECONDS}
+    return {"connect_timeout": _CONNECT_SECONDS, "async_creator_fn": _connect_psycopg}
+
+
+async def _connect_psycopg(*arguments: Any, **options: Any) -> Any:
+    import psycopg
+
+    connecting = asyncio.ensure_future(psycopg.AsyncConnection.connect(*arguments, **options))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting])
+        if not connecting.cancelled() and connecting.exception() is None:
+            await connecting.result().close()
+        raise
+
+
+def ping_when_idle(engine: AsyncEngine) -> AsyncEngine:
+    """Have ``engine`` try a connection before it lends one that was idle for a second; return it.
+
+    Trying each time (``pool_pre_ping``) costs a round trip each time; a server takes longer than this to restart.
+    """
+
+    def returned(_: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def lent(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - record.info.get("idle_since", inf) > _IDLE_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError from error  # the pool opens another
+
+    event.listen(engine.sync_engine, "checkin", returned)
+    event.listen(engine.sync_engine, "checkout", lent)
+    return engine
+
+
+def through(url: URL, pooler: str | None) -> URL:
+    """Return ``url`` by way of the pooler at ``host:port``, if there is one."""
+    if pooler is None:
+        return url
+    host, _, port = pooler.rpartition(":")
+    return url.set(host=host, port=int(port))
 
 
 async def run(connection: AsyncConnection, *statements: str) -> None:
-    """Execute statements that take no parameters, in order."""
+    """Execute statements that take no parameters, in order; what looks like a placeholder is left as it is."""
     for statement in statements:
-        await connection.exec_driver_sql(statement)
+        await connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 async def run_together(connection: AsyncConnection, *statements: str) -> None:

@@ -6,13 +6,11 @@ are granted here to a group role; a clone carries them along, which makes a tena
 
 from __future__ import annotations
 
-import hashlib
-
-from sqlalchemy import URL, MetaData, create_mock_engine, func, select
+from sqlalchemy import URL, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
-from sqlalchemy.schema import ExecutableDDLElement
 
+from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.names import group_name, quote, staging_name, template_name
 from mt_paas.core.database.server import (
     connect_args,
@@ -23,42 +21,40 @@ from mt_paas.core.database.server import (
     run,
     run_together,
 )
-from mt_paas.core.registry import ServiceIdentity
+from mt_paas.core.identity import ServiceIdentity
+from mt_paas.core.tenant_tables import TABLES
 from mt_paas.errors import ConfigurationError
 
-__all__ = ["ensure_template", "fingerprint"]
+__all__ = ["complete", "ensure_template", "fingerprint", "grant_new_schemas"]
 
 _LOCK = 0x6D745F7061617301  # "mt_paas": one process at a time makes the template
 _RECIPE = "2"  # counts up when this module makes templates in another way
+_NEW_SCHEMAS = text(
+    "SELECT nspname FROM pg_namespace n WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT EXISTS ("
+    " SELECT FROM aclexplode(nspacl) WHERE grantee = (SELECT oid FROM pg_roles WHERE rolname = :group))"
+)
 
 
-def fingerprint(metadata: MetaData) -> str:
-    """Return a hash of all that PostgreSQL would be told to make what is in ``metadata``: tables, types, indexes."""
-    digest = hashlib.sha256(_RECIPE.encode())
-
-    def note(statement: ExecutableDDLElement, *_: object, **__: object) -> None:
-        digest.update(str(statement.compile(dialect=teller.dialect)).encode())
-
-    teller = create_mock_engine("postgresql+psycopg://", note)
-    metadata.create_all(teller, checkfirst=False)
-    return digest.hexdigest()
+def fingerprint(blueprint: Blueprint) -> str:
+    """Return a hash of all that a template of ``blueprint`` is made by."""
+    return blueprint.fingerprint(_RECIPE)
 
 
 async def ensure_template(
-    connection: AsyncConnection, url: URL, identity: ServiceIdentity, metadata: MetaData
+    connection: AsyncConnection, url: URL, identity: ServiceIdentity, blueprint: Blueprint
 ) -> tuple[str, str]:
     """Make the template and the group role unless they are there; return their names.
 
     Of any number of processes that start at once one makes them, the others wait for it.
     """
     group = group_name(identity.service_id, identity.registry_id)
-    template = template_name(identity.service_id, identity.registry_id, fingerprint(metadata))
+    template = template_name(identity.service_id, identity.registry_id, fingerprint(blueprint))
     await connection.execute(select(func.pg_advisory_lock(_LOCK)))
     try:
         mark = f"mt_paas registry {identity.registry_id}"
         await _ensure_group(connection, group, mark)
         if await database_mark(connection, template) is None:
-            await _make(connection, url, identity, metadata, template=template, group=group, mark=mark)
+            await _make(connection, url, identity, blueprint, template=template, group=group, mark=mark)
     finally:
         await connection.execute(select(func.pg_advisory_unlock(_LOCK)))
     return template, group
@@ -80,7 +76,7 @@ async def _make(
     connection: AsyncConnection,
     url: URL,
     identity: ServiceIdentity,
-    metadata: MetaData,
+    blueprint: Blueprint,
     *,
     template: str,
     group: str,
@@ -89,7 +85,7 @@ async def _make(
     staging = staging_name(identity.registry_id, template)
     await drop_database(connection, staging)
     await run(connection, f"CREATE DATABASE {quote(staging)} TEMPLATE template0 ENCODING 'UTF8'")
-    await _fill(url.set(database=staging), metadata, group)
+    await _fill(url.set(database=staging), blueprint, group)
     await run_together(
         connection,
         f"REVOKE ALL ON DATABASE {quote(staging)} FROM PUBLIC",
@@ -99,15 +95,30 @@ async def _make(
     )
 
 
-async def _fill(url: URL, metadata: MetaData, group: str) -> None:
-    schemas = sorted({table.schema or "public" for table in metadata.tables.values()} | {"public"})
+async def _fill(url: URL, blueprint: Blueprint, group: str) -> None:
     engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
     async with engine.begin() as connection:
-        for name in schemas:
+        for name in blueprint.schemas:
             await run(connection, f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
-        await connection.run_sync(metadata.create_all)
-        for name in schemas:
-            await run(connection, *_grants(quote(name), quote(group)))
+        await blueprint.make(connection)
+        await grant_new_schemas(connection, group)
+
+
+async def grant_new_schemas(connection: AsyncConnection, group: str) -> None:
+    """Grant what is in schemas that ``group`` can not use yet, and what will be."""
+    for name in (await connection.scalars(_NEW_SCHEMAS, {"group": group})).all():
+        await run(connection, *_grants(quote(name), quote(group)))
+
+
+async def complete(url: URL) -> None:
+    """Make what is missing of the library's tables in the database at ``url``, one caller at a time.
+
+    The privileges come with them: a clone has the template's defaults.
+    """
+    engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
+    async with engine.begin() as connection:
+        await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        await connection.run_sync(TABLES.create_all)
 
 
 def _grants(schema: str, group: str) -> list[str]:
