@@ -1,0 +1,145 @@
+"""How much a plan allows: its windows, from the manifest's plans or the settings, and what they look like in headers.
+
+A plan's ``limits`` in the manifest hold ``requests_per_second``, ``…_minute``, ``…_hour`` and ``…_day``. A setting says
+it in the notation of the ``limits`` library: ``100/minute; 5000/day``, or ``unlimited``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mt_paas.errors import ConfigurationError, MissingExtraError
+from mt_paas.standard_api.manifest import Manifest
+
+try:
+    from limits import parse_many
+except ModuleNotFoundError as error:
+    raise MissingExtraError("mt_paas.middleware.quotas", "rate-limit") from error
+
+__all__ = ["Count", "Quota", "Window", "count", "quotas_of"]
+
+UNLIMITED = "unlimited"
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+_LIMIT = "requests_per_"
+
+
+class Count(NamedTuple):
+    """Where one window is after a request: what is left in it, and the seconds until it is over, and until the next."""
+
+    allowed: bool
+    remaining: int
+    reset: int
+    retry_after: int
+
+
+class Window(NamedTuple):
+    """``amount`` requests in ``length`` seconds."""
+
+    amount: int
+    length: int
+
+
+class Quota:
+    """The windows of one plan, the shortest first. ``name`` is what the headers call it."""
+
+    __slots__ = ("_left", "_limits", "_policy", "arguments", "name", "windows")
+
+    def __init__(self, name: str, windows: Iterable[Window]) -> None:
+        self.name = name
+        self.windows = tuple(sorted(windows, key=lambda window: window.length))
+        #: What the counters in Redis are told: how many windows, and amount and milliseconds of each.
+        numbers = [number for window in self.windows for number in (window.amount, window.length * 1000)]
+        self.arguments = [len(self.windows), *numbers]
+        several = len(self.windows) > 1
+        titles = [f'"{name}-{window.length}"' if several else f'"{name}"' for window in self.windows]
+        policies = [
+            f"{title};q={window.amount};w={window.length}" for title, window in zip(titles, self.windows, strict=True)
+        ]
+        self._left = ", ".join(f"{title};r=%d;t=%d" for title in titles).encode("latin-1")
+        self._policy = (b"ratelimit-policy", ", ".join(policies).encode("latin-1"))
+        self._limits = [(b"ratelimit-limit", b"%d" % window.amount) for window in self.windows]
+
+    def headers(self, counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
+        """Return the headers that tell a caller where it is.
+
+        ``RateLimit-Policy`` and ``RateLimit`` are those of draft-ietf-httpapi-ratelimit-headers since its version 8;
+        ``RateLimit-Limit``, ``-Remaining`` and ``-Reset``, of the window that has least left, those before it, which
+        most clients know.
+        """
+        tightest, limit = counts[0], self._limits[0]
+        left: tuple[int, ...] = tightest[1:3]
+        if len(counts) > 1:
+            place = min(range(len(counts)), key=lambda place: counts[place].remaining)
+            tightest, limit = counts[place], self._limits[place]
+            left = tuple(number for each in counts for number in each[1:3])
+        return [
+            self._policy,
+            (b"ratelimit", self._left % left),
+            limit,
+            (b"ratelimit-remaining", b"%d" % tightest.remaining),
+            (b"ratelimit-reset", b"%d" % tightest.reset),
+        ]
+
+
+def count(window: Window, current: int, previous: int, ends_in: float, counted: bool) -> Count:  # noqa: FBT001 - fast
+    """Return where a sliding window is that has ``current`` requests, and had ``previous`` in the one before.
+
+    Those of the one before weigh less the nearer this one is to its end, which is in ``ends_in`` seconds. ``counted``
+    says whether the request is one of them; where it is not, this window may still have had room for it.
+    """
+    amount, length = window
+    room = amount - current
+    if previous:
+        room -= int(previous * ends_in / length)
+    reset = int(ends_in) + 1
+    if counted or room > 0:
+        return Count(True, max(0, room), reset, 0)  # noqa: FBT003 - a field of the value
+    if current < amount:  # the window before has to weigh less
+        wait = ends_in - (amount - current) * length / previous
+    else:  # this one has to become the one before, and to weigh less then
+        wait = ends_in + length * (1 - amount / current)
+    return Count(False, 0, reset, int(wait) + 1)  # noqa: FBT003
+
+
+def quotas_of(
+    manifest: Manifest, plans: Mapping[str, str], default: str | None
+) -> tuple[dict[str, Quota | None], Quota | None]:
+    """Return the quota of each plan of which something is said, and that of the others; null is without limit.
+
+    What ``plans`` says of a plan replaces what the manifest says. Raises
+    :class:`~mt_paas.errors.ConfigurationError` for limits that are none.
+    """
+    written = {name: _of_limits(name, plan.limits) for name, plan in manifest.plans.items()}
+    quotas = {name: quota for name, quota in written.items() if quota is not None}
+    return quotas | {name: _of_text(name, text) for name, text in plans.items()}, (
+        None if default is None else _of_text("default", default)
+    )
+
+
+def _of_limits(plan: str, limits: Mapping[str, Any]) -> Quota | None:
+    windows = []
+    for unit, seconds in _SECONDS.items():
+        amount = limits.get(f"{_LIMIT}{unit}")
+        if amount is None:
+            continue
+        if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
+            raise ConfigurationError(
+                f"plans.{plan}.limits.{_LIMIT}{unit} of the manifest is {amount!r}: write a whole number from 1"
+            )
+        windows.append(Window(amount, seconds))
+    return Quota(plan, windows) if windows else None
+
+
+def _of_text(plan: str, text: str) -> Quota | None:
+    if text.strip().lower() == UNLIMITED:
+        return None
+    try:
+        windows = [Window(item.amount, item.get_expiry()) for item in parse_many(text)]
+    except ValueError:
+        windows = []
+    if not windows or any(window.amount < 1 or window.length < 1 for window in windows):
+        raise ConfigurationError(
+            f"the rate limit of {plan} is {text!r}: write 100/minute, several separated by a semicolon, or {UNLIMITED}"
+        )
+    return Quota(plan, windows)

@@ -1,0 +1,55 @@
+"""How often a tenant may ask: :class:`RateLimitMiddleware` counts each request against the tenant's plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mt_paas.core.schemas import Tenant
+from mt_paas.errors import RateLimited
+from mt_paas.middleware.counters import Counters, MemoryCounters
+from mt_paas.middleware.quotas import Quota
+from mt_paas.middleware.traffic import refuse
+
+__all__ = ["RateLimitMiddleware"]
+
+
+class RateLimitMiddleware:
+    """Counts the requests of the tenant on ``request.state.tenant``, and the WebSockets that it opens.
+
+    ``quotas`` are those of the plans, ``other`` is that of all other plans; null is without limit. Every answer says
+    how much is left; a request that is too many is answered with 429 and when to come again.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, counters: Counters, quotas: Mapping[str, Quota | None], other: Quota | None = None
+    ) -> None:
+        self.app = app
+        self._counters = counters
+        self._now = counters.take_now if isinstance(counters, MemoryCounters) else None
+        self._quotas = quotas
+        self._other = other
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        tenant: Tenant | None = scope["state"].get("tenant") if "state" in scope else None
+        quota = self._quotas.get(tenant.plan, self._other) if tenant is not None else None
+        if tenant is None or quota is None or scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        counts = self._now(quota, tenant.tenant_id) if self._now else await self._counters.take(quota, tenant.tenant_id)
+        headers = quota.headers(counts)
+        wait = counts[0].retry_after if len(counts) == 1 else max([count.retry_after for count in counts])
+        if wait:
+            told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+            error = RateLimited(headers={**told, "Retry-After": str(wait)})
+            await refuse(scope, send, error)
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+            await send(message)
+
+        await self.app(scope, receive, answer)

@@ -1,0 +1,105 @@
+"""For which tenant a request is: :class:`TenantMiddleware` binds it for the request, and takes it away at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mt_paas.core.context import bind_tenant, unbind_tenant
+from mt_paas.core.lifecycle import TenantStatus
+from mt_paas.core.schemas import Tenant
+from mt_paas.errors import ContractError, TenantForbidden
+from mt_paas.middleware.naming import Naming, TrustedProxies, require_one
+from mt_paas.middleware.principal import Principal
+from mt_paas.middleware.traffic import REFUSAL, OpenPaths, refuse
+from mt_paas.standard_api.answers import call_context_of
+from mt_paas.standard_api.handler import CallContext, LateContext
+
+__all__ = ["TenantMiddleware"]
+
+#: Takes a tenant's id, returns the tenant. Raises :class:`~mt_paas.errors.TenantNotFound`.
+GetTenant = Callable[[str], Awaitable[Tenant]]
+
+
+class TenantMiddleware:
+    """Puts the tenant on ``request.state.tenant`` and in the context; null where the request is for none.
+
+    The principal's tenant is the tenant, and a request that names another is refused. A request without a principal is
+    for the tenant that a trusted proxy names, else for none. A tenant that is not open is refused.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        get_tenant: GetTenant,
+        clock: Callable[[], datetime],
+        naming: Naming | None = None,
+        proxies: TrustedProxies | None = None,
+        open_paths: OpenPaths | None = None,
+    ) -> None:
+        self.app = app
+        self._get_tenant = get_tenant
+        self._clock = clock
+        self._naming = naming or Naming()
+        self._proxies = proxies or TrustedProxies()
+        self._open = open_paths or OpenPaths()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        tenant = None
+        if not self._open.marked(scope):
+            try:
+                tenant = await self._find(scope, state.get("principal"))
+            except ContractError as error:
+                await refuse(scope, send, error)
+                return
+        state["tenant"] = tenant
+        token = bind_tenant(tenant.tenant_id if tenant is not None else None)
+        try:
+            if tenant is None:
+                await self.app(scope, receive, send)
+            else:
+                with LateContext(partial(_context, scope)):  # the request's id, for logs and errors
+                    await self.app(scope, receive, send)
+        finally:
+            unbind_tenant(token)
+            state.pop("tenant", None)
+
+    async def _find(self, scope: Scope, principal: Principal | None) -> Tenant | None:
+        bound = principal.tenant_id if principal is not None else None
+        for named in self._naming.named(scope):
+            if bound is not None:
+                if named != [bound]:
+                    raise _foreign(named, bound)
+            elif REFUSAL not in scope and self._proxies.sent(scope):
+                bound = require_one(named)
+                break
+            else:
+                require_one(named)
+        if bound is None:
+            return None
+        tenant = await self._get_tenant(bound)
+        if tenant.status is not TenantStatus.ACTIVE or tenant.deactivate_at is not None:
+            tenant.require_open(self._clock())
+        return tenant
+
+
+def _context(scope: Scope) -> CallContext:
+    return call_context_of(HTTPConnection(scope))
+
+
+def _foreign(named: list[str], bound: str) -> ContractError:
+    """Return why a request that names something else than the principal's tenant is refused."""
+    for name in named:
+        if name != bound:
+            require_one([name])
+    return TenantForbidden()
