@@ -14,19 +14,40 @@ for; without the extra that they need, that raises :class:`~mt_paas.errors.Missi
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mt_paas.utils.lazy import lazy
 
 if TYPE_CHECKING:
     from mt_paas import errors
     from mt_paas.core.lifecycle import TenantLifecycle, TenantStatus
     from mt_paas.core.manager import TenantManager
     from mt_paas.integrations import MarketplaceClient
-    from mt_paas.setup import CurrentTenant, TenantSession, setup_multi_tenant
+    from mt_paas.setup import CurrentPrincipal, CurrentTenant, CurrentUser, TenantSession, setup_multi_tenant
     from mt_paas.standard_api import Manifest, StandardAPIClient, StandardAPIHandler, create_standard_router
+else:
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "mt_paas.core.lifecycle": ["TenantLifecycle", "TenantStatus"],
+            "mt_paas.core.manager": ["TenantManager"],
+            "mt_paas.integrations": ["MarketplaceClient"],
+            "mt_paas.setup": [
+                "CurrentPrincipal",
+                "CurrentTenant",
+                "CurrentUser",
+                "TenantSession",
+                "setup_multi_tenant",
+            ],
+            "mt_paas.standard_api": ["Manifest", "StandardAPIClient", "StandardAPIHandler", "create_standard_router"],
+        },
+        modules=["errors"],
+    )
 
 __all__ = [
+    "CurrentPrincipal",
     "CurrentTenant",
+    "CurrentUser",
     "Manifest",
     "MarketplaceClient",
     "StandardAPIClient",
@@ -39,29 +60,3 @@ __all__ = [
     "errors",
     "setup_multi_tenant",
 ]
-
-_LAZY = {
-    "CurrentTenant": "mt_paas.setup",
-    "Manifest": "mt_paas.standard_api",
-    "MarketplaceClient": "mt_paas.integrations",
-    "StandardAPIClient": "mt_paas.standard_api",
-    "StandardAPIHandler": "mt_paas.standard_api",
-    "TenantLifecycle": "mt_paas.core.lifecycle",
-    "TenantManager": "mt_paas.core.manager",
-    "TenantSession": "mt_paas.setup",
-    "TenantStatus": "mt_paas.core.lifecycle",
-    "create_standard_router": "mt_paas.standard_api",
-    "setup_multi_tenant": "mt_paas.setup",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("mt_paas.errors")
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__

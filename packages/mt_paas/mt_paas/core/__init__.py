@@ -6,41 +6,36 @@ and raise :class:`~mt_paas.errors.MissingExtraError` without it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mt_paas.utils.lazy import lazy
 
 if TYPE_CHECKING:
     from mt_paas.core.handler import ManagedTenantHandler
     from mt_paas.core.lifecycle import TenantLifecycle, TenantStatus
+    from mt_paas.core.log_context import TenantLogFilter, add_tenant_context
     from mt_paas.core.manager import TenantManager
     from mt_paas.core.schemas import Tenant, TenantPage, Transition
+else:
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "mt_paas.core.handler": ["ManagedTenantHandler"],
+            "mt_paas.core.lifecycle": ["TenantLifecycle", "TenantStatus"],
+            "mt_paas.core.log_context": ["TenantLogFilter", "add_tenant_context"],
+            "mt_paas.core.manager": ["TenantManager"],
+            "mt_paas.core.schemas": ["Tenant", "TenantPage", "Transition"],
+        },
+    )
 
 __all__ = [
     "ManagedTenantHandler",
     "Tenant",
     "TenantLifecycle",
+    "TenantLogFilter",
     "TenantManager",
     "TenantPage",
     "TenantStatus",
     "Transition",
+    "add_tenant_context",
 ]
-
-_LAZY = {
-    "ManagedTenantHandler": "mt_paas.core.handler",
-    "Tenant": "mt_paas.core.schemas",
-    "TenantLifecycle": "mt_paas.core.lifecycle",
-    "TenantManager": "mt_paas.core.manager",
-    "TenantPage": "mt_paas.core.schemas",
-    "TenantStatus": "mt_paas.core.lifecycle",
-    "Transition": "mt_paas.core.schemas",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__

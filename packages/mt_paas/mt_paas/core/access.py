@@ -1,8 +1,9 @@
 """How the administrator of a new tenant gets in: a link that works once, and the access key that it gives.
 
-The link's token is derived from the service's secret, the tenant and the number of its activation. So the same
-activation has the same link each time it is asked for, nothing about it is stored, and a reactivation ends the old
-link. Redeeming it makes the tenant's access key, which is shown once and kept as a digest.
+The link's token is derived from the service's secret, the tenant and the number of its activation (and of the
+replacement of its credentials, once there was one). So the same activation has the same link each time it is asked
+for, nothing about it is stored, and a reactivation or a replacement ends the old link. Redeeming it makes the tenant's
+access key, which is shown once and kept as a digest.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+from mt_paas.core.access_keys import KEY_PREFIX
 from mt_paas.core.manager import TenantManager
 from mt_paas.core.schemas import Tenant
-from mt_paas.errors import InvalidApiKey, LinkExpired, TenantNotFound
+from mt_paas.errors import LinkExpired, TenantNotFound
 from mt_paas.standard_api.models import AdminCredentials
 from mt_paas.utils.security import derive_token, digest_token, equal, mint_token
 
-__all__ = ["KEY_PREFIX", "SetupLinks"]
+__all__ = ["SetupLinks"]
 
-KEY_PREFIX = "mtk_"
 SETUP_PATH = "/access/setup"
 
 
@@ -59,24 +60,9 @@ class SetupLinks:
 
     def _token(self, tenant: Tenant) -> str:
         secret = self._manager.identity.secret
-        return derive_token(secret, "setup-link", tenant.tenant_id, str(tenant.activation))
+        generation = [str(tenant.activation), *([str(tenant.rotation)] if tenant.rotation else [])]
+        return derive_token(secret, "setup-link", tenant.tenant_id, *generation)
 
     def _end(self, tenant: Tenant) -> datetime:
-        return (tenant.activated_at or tenant.created_at) + self._lifetime
-
-
-async def authenticate(manager: TenantManager, authorization: str | None) -> Tenant:
-    """Return the tenant to which the access key in an ``Authorization`` header belongs.
-
-    Raises :class:`~mt_paas.errors.InvalidApiKey`, and :class:`~mt_paas.errors.TenantBlocked` for one that is closed.
-    """
-    scheme, _, key = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not key.startswith(KEY_PREFIX):
-        raise InvalidApiKey(
-            f"Send the tenant's access key: Authorization: Bearer {KEY_PREFIX}…", headers={"WWW-Authenticate": "Bearer"}
-        )
-    tenant = await manager.find_by_access_key(digest_token(key))
-    if tenant is None:
-        raise InvalidApiKey(headers={"WWW-Authenticate": "Bearer"})
-    tenant.require_open(manager.clock())
-    return tenant
+        begun = (tenant.created_at, tenant.activated_at, tenant.rotated_at)
+        return max(moment for moment in begun if moment is not None) + self._lifetime

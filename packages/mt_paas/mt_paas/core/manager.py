@@ -9,40 +9,60 @@ such call works at a time, whatever the number of processes: another raises
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mt_paas.errors import (
-    InvalidTenantId,
+    ConfigurationError,
     MissingExtraError,
     OperationInProgress,
     ServiceNotReady,
+    TenantNotActive,
 )
 
 try:
     from sqlalchemy import URL, MetaData
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-    from sqlalchemy.pool import NullPool
 except ModuleNotFoundError as error:
     raise MissingExtraError("mt_paas.core.manager", "sqlalchemy") from error
 
+from mt_paas.core.access_keys import AccessKey, AccessKeys
 from mt_paas.core.clock import Clock, utc_now
-from mt_paas.core.database.isolation import Isolation
-from mt_paas.core.database.per_database import DatabasePerTenant
-from mt_paas.core.database.server import connect_args, parse_url
+from mt_paas.core.cursors import Cursors
+from mt_paas.core.database.blueprint import Blueprint
+from mt_paas.core.database.isolations import IsolationPlan, Isolations
+from mt_paas.core.database.server import connect_args, parse_url, ping_when_idle
+from mt_paas.core.faults import told_when_away
+from mt_paas.core.for_tenant import require_tenant_id
+from mt_paas.core.identity import ServiceIdentity
+from mt_paas.core.key_store import KeyStore
 from mt_paas.core.lifecycle import TenantStatus, check
+from mt_paas.core.lookups import Lookups
+from mt_paas.core.migrations.revisions import TenantRevisions
+from mt_paas.core.migrations.store import RevisionStore
+from mt_paas.core.moving.api import MoveTools, MovingTenants
+from mt_paas.core.moving.backups import BackupTools
+from mt_paas.core.moving.store import MoveStore
 from mt_paas.core.operation import OperationTools, TenantLock, TenantOperation
-from mt_paas.core.registry import Registry, ServiceIdentity
+from mt_paas.core.operation_store import OperationStore
+from mt_paas.core.registry import Registry
 from mt_paas.core.schemas import Profile, Tenant, TenantPage, Transition
-from mt_paas.standard_api.models import TENANT_ID_PATTERN
+from mt_paas.core.store import Store
+from mt_paas.core.tenant_tables import TABLES_VERSION, refuse_collisions
+from mt_paas.standard_api.models import Callback, DeletionReceipt
 from mt_paas.utils.pool_settings import PoolSettings
 
+if TYPE_CHECKING:
+    from mt_paas.core.migrations.scripts import Migrations
+
 __all__ = ["TenantManager"]
+
+AnyStore = TypeVar("AnyStore", bound=Store)
 
 _SWEEP_AT_ONCE = 500
 _log = logging.getLogger(__name__)
@@ -56,16 +76,21 @@ class _Parts:
     admin: AsyncEngine
     lock: TenantLock
     registry: Registry
-    isolation: Isolation
+    keys: KeyStore
+    access_keys: AccessKeys
+    lookups: Lookups
+    operations: OperationStore
+    isolation: Isolations
 
 
-class TenantManager:
+class TenantManager(MovingTenants):
     """The tenants of ``service_id``. Use it as an async context manager, or call ``start`` and ``close``.
 
     ``database_url`` may be a coroutine function: it is called at ``start``, for a server that has to be started first.
-    ``metadata`` are the tables that each tenant has. ``secret`` is what passwords and links are derived from; without
-    one it is generated once and kept in the registry. Data of a deactivated tenant are kept for ``retention``. Names of
-    databases and roles begin with ``tenant_prefix``: services that share a server need one each.
+    ``metadata`` are the tables that each tenant has; with ``migrations``, a folder of Alembic's, these make the tables,
+    and with ``refuse_behind`` a tenant that waits for them has no sessions. ``secret`` is what passwords and links are
+    derived from; without one it is generated once and kept in the registry. Data of a deactivated tenant are kept for
+    ``retention``. Names of databases and roles begin with ``tenant_prefix``: services on one server need one each.
     """
 
     def __init__(
@@ -77,18 +102,27 @@ class TenantManager:
         secret: str | None = None,
         retention: timedelta = timedelta(days=90),
         tenant_prefix: str = "tnnt_",
+        isolation: IsolationPlan | None = None,
         pools: PoolSettings | None = None,
         clock: Clock = utc_now,
+        migrations: Path | None = None,
+        refuse_behind: bool = False,
     ) -> None:
         self.service_id = service_id
         self.clock = clock
         self._database_url = database_url
-        self._metadata = metadata or MetaData()
+        refuse_collisions(metadata or MetaData())
+        self.blueprint = Blueprint(metadata or MetaData(), _migrations(migrations))
         self._secret = secret
         self._retention = retention
         self._tenant_prefix = tenant_prefix
-        self._bounds = pools or PoolSettings()
+        self._isolation = isolation or IsolationPlan()
+        self._refuse_behind = refuse_behind
+        #: How many connections there are, from the next ``start`` on.
+        self.bounds = pools or PoolSettings()
         self._running: tuple[_Parts, ServiceIdentity] | None = None
+        #: What else of a tenant is deleted when it is purged, by its word in the receipt.
+        self.on_purge: dict[str, Callable[[str], Awaitable[None]]] = {}
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -107,6 +141,7 @@ class TenantManager:
             identity = await parts.registry.start(self.service_id, self._secret)
             async with parts.lock.connect() as connection:
                 await parts.isolation.start(connection, identity)
+            await parts.lookups.start(parts.engine.url)
         except BaseException:
             await _close(parts)
             raise
@@ -126,13 +161,22 @@ class TenantManager:
         return self._running[1]
 
     @asynccontextmanager
-    async def operation(self, tenant_id: str, *, actor: str = "service") -> AsyncIterator[TenantOperation]:
-        """Hold the tenant for several steps. Raises :class:`~mt_paas.errors.OperationInProgress` when it is held."""
-        _require_tenant_id(tenant_id)
+    async def operation(
+        self, tenant_id: str, *, actor: str = "service", beside: tuple[str, ...] = ()
+    ) -> AsyncIterator[TenantOperation]:
+        """Hold the tenant for several steps, and those ``beside`` it that nobody else is to work on meanwhile.
+
+        Raises :class:`~mt_paas.errors.OperationInProgress` when one of them is held.
+        """
+        require_tenant_id(tenant_id)
         parts = self._parts
-        tools = OperationTools(parts.registry, parts.isolation, self.clock, self._retention)
-        async with parts.lock.hold(tenant_id) as connection:
-            yield TenantOperation(tools, connection, tenant_id, actor)
+        tables = TenantRevisions(self.blueprint, parts.isolation, self.store(RevisionStore))
+        tools = OperationTools(
+            parts.registry, parts.isolation, tables, self.store(MoveStore), self.clock, self._retention, self.on_purge
+        )
+        async with parts.lock.hold(tenant_id, *beside) as connection:
+            with parts.lookups.changing(tenant_id):
+                yield TenantOperation(tools, connection, tenant_id, actor)
 
     async def onboard_tenant(
         self,
@@ -143,13 +187,17 @@ class TenantManager:
         *,
         plan: str = "basic",
         features: tuple[str, ...] = (),
+        isolation: str | None = None,
     ) -> Tenant:
-        """Write down a new tenant, ``pending``: it has no database yet. ``service_type`` is the service's id."""
+        """Write down a new tenant, ``pending``: its data have no place yet. ``service_type`` is the service's id.
+
+        It gets the ``isolation`` of this name; without one, what the service's ``IsolationPlan`` says for its plan.
+        """
         profile = Profile(
             name=name, service_type=service_type or self.service_id, plan=plan, features=features, config=config or {}
         )
         async with self.operation(tenant_id) as operation:
-            return await operation.onboard(profile)
+            return await operation.onboard(profile, isolation)
 
     async def provision_tenant(self, tenant_id: str) -> Tenant:
         """Make an onboarded tenant real and ``active``; one that failed or was cut off is completed."""
@@ -163,8 +211,8 @@ class TenantManager:
         It commits at the end and rolls back on an error. Raises :class:`~mt_paas.errors.TenantNotFound`, and
         :class:`~mt_paas.errors.TenantBlocked` for a tenant that is not open.
         """
-        _require_tenant_id(tenant_id)
-        tenant = await self._parts.registry.get(tenant_id)
+        require_tenant_id(tenant_id)
+        tenant = await self.get_tenant(tenant_id)
         async with self.open_session(tenant) as session:
             yield session
 
@@ -172,18 +220,56 @@ class TenantManager:
     async def open_session(self, tenant: Tenant) -> AsyncIterator[AsyncSession]:
         """Open a session for a tenant that was looked up just now; as ``get_tenant_session``."""
         tenant.require_open(self.clock())
-        async with self._parts.isolation.session(tenant) as session:
+        if self._refuse_behind:
+            self.blueprint.require_head(tenant)
+        async with self._told_when_moved(tenant), self._parts.isolation.session(tenant) as session:
             yield session
+
+    @asynccontextmanager
+    async def visit(
+        self, tenant: Tenant, *, closed: bool = False, snapshot: bool = False
+    ) -> AsyncIterator[AsyncSession]:
+        """Open a session for the market's work: on a suspended tenant too, and with ``closed`` on a deactivated one.
+
+        The library's tables are there. With ``snapshot`` it reads everything as it was at its beginning, and writes
+        nothing. Raises :class:`~mt_paas.errors.TenantNotActive`.
+        """
+        status = tenant.status_at(self.clock())
+        if not (tenant.is_working(self.clock()) or (closed and status is TenantStatus.DEACTIVATED)):
+            raise TenantNotActive(f"Tenant {tenant.tenant_id} is {status}.")
+        tenant.require_usable()
+        parts = self._parts
+        if tenant.tables < TABLES_VERSION:
+            await parts.isolation.complete(tenant)
+            await parts.registry.has_tables(tenant.tenant_id)
+        try:
+            with told_when_away("The tenant's database"):
+                async with self._told_when_moved(tenant), parts.isolation.session(tenant, snapshot=snapshot) as session:
+                    yield session
+        finally:
+            if status is TenantStatus.DEACTIVATED:
+                await parts.isolation.shut(tenant)
 
     async def get_tenant(self, tenant_id: str) -> Tenant:
         """Return the tenant. Raises :class:`~mt_paas.errors.TenantNotFound`."""
-        return await self._parts.registry.get(tenant_id)
+        return await self._parts.lookups.tenant(tenant_id, self._parts.registry.get)
 
     async def list_tenants(
         self, *, cursor: str | None = None, limit: int = 100, status: TenantStatus | None = None
     ) -> TenantPage:
-        """Return a page of up to ``limit`` tenants, ordered by id, with the cursor of the next."""
-        return await self._parts.registry.page(cursor, limit, status)
+        """Return a page of up to ``limit`` tenants, ordered by id, with the cursor of the next.
+
+        Raises :class:`~mt_paas.errors.InvalidQuery` for a cursor that is not of this list.
+        """
+        return await self._page(cursor, limit, status)
+
+    async def inventory(self, *, cursor: str | None = None, limit: int = 100) -> TenantPage:
+        """Return a page of the tenants that are there for the market; as ``list_tenants``."""
+        return await self._page(cursor, limit, None, known=True)
+
+    async def find_tenant_of(self, admin_email: str) -> Tenant | None:
+        """Return the open tenant that this address administers, in whatever letter case; null when it has none."""
+        return await self._parts.registry.find_by_admin(admin_email, self.clock())
 
     async def history(self, tenant_id: str) -> tuple[Transition, ...]:
         """Return every step of the tenant's life, oldest first; it outlives the tenant."""
@@ -242,32 +328,107 @@ class TenantManager:
     async def sweep(self) -> int:
         """Do what is due for all tenants, and return how many steps were taken.
 
-        Scheduled deactivations whose time has come, data whose deadline is over, and what a crash cut off. Any number
+        Scheduled deactivations whose time has come, data whose deadline is over, what a crash cut off, and places that
+        tenants have left. Any number
         of processes may sweep at once; a tenant that is held, or fails, is left for the next sweep.
         """
-        done = 0
-        for tenant_id in await self._parts.registry.overdue(self.clock(), _SWEEP_AT_ONCE):
-            try:
-                async with self.operation(tenant_id, actor="sweep") as operation:
-                    await operation.settle()
-                done += 1
-            except OperationInProgress:
-                continue
-            except Exception as error:  # noqa: BLE001 - one tenant's trouble, whatever it is, does not stop the others
-                _log.warning("the sweep leaves tenant %s for the next time: %s", tenant_id, type(error).__name__)
-        return done
+        done, after = 0, ""
+        while found := await self._parts.registry.overdue(self.clock(), after, _SWEEP_AT_ONCE):
+            done += sum([await self._settle(tenant_id) for tenant_id in found])
+            after = found[-1]
+        return done + await self._tend_moves()
+
+    async def tenants_behind(self) -> int:
+        """Return how many tenants wait for the service's migrations, or are in quarantine for one that failed."""
+        migrations = self.blueprint.migrations
+        if migrations is None:
+            return 0
+        standings = await self.store(RevisionStore).standings()
+        return sum(each.count for each in standings if each.is_quarantined or migrations.is_behind(each.revision))
 
     async def check_database(self) -> None:
         """Return when the registry answers. Raises :class:`~mt_paas.errors.ServiceNotReady` when it does not."""
         await self._parts.registry.ping()
 
     async def add_access_key(self, tenant: Tenant, digest: str) -> None:
-        """Keep the access key of the tenant's activation. Raises ``LinkExpired`` when it has one already."""
-        await self._parts.registry.add_key(tenant.tenant_id, tenant.activation, digest)
+        """Keep the access key of the tenant's credentials. Raises ``LinkExpired`` when they gave one already."""
+        await self._parts.keys.add_key(tenant, digest)
 
     async def find_by_access_key(self, digest: str) -> Tenant | None:
         """Return the tenant to which the access key with this digest belongs."""
-        return await self._parts.registry.find_by_key(digest)
+        return await self._parts.keys.find_by_key(digest)
+
+    async def find_access_key(self, digest: str) -> AccessKey | None:
+        """Return the access key with this digest, ended or not."""
+        return await self._parts.lookups.key(digest, self._parts.access_keys.find)
+
+    async def rotate_credentials(self, tenant_id: str) -> Tenant:
+        """End the tenant's set-up link and access keys. Raises :class:`~mt_paas.errors.TenantNotActive`."""
+        with self._parts.lookups.changing(tenant_id):
+            return await self._parts.keys.rotate(tenant_id)
+
+    async def set_callback(self, tenant_id: str, callback: Callback) -> None:
+        """Keep how to report back about the tenant, in place of what was kept before."""
+        await self._parts.keys.set_callback(tenant_id, callback)
+
+    async def callback(self, tenant_id: str) -> Callback | None:
+        """Return how to report back about the tenant; null where the market never said."""
+        return await self._parts.keys.callback(tenant_id)
+
+    async def receipt(self, tenant_id: str) -> DeletionReceipt:
+        """Return what was deleted of a purged tenant. Raises :class:`~mt_paas.errors.TenantNotFound`."""
+        return await self._parts.registry.receipt(tenant_id)
+
+    @property
+    def access_keys(self) -> AccessKeys:
+        """The access keys of tenants: to make, list, replace and end them."""
+        return self._parts.access_keys
+
+    @property
+    def operations(self) -> OperationStore:
+        """The operations of this service: calls that were answered with 202."""
+        return self._parts.operations
+
+    def store(self, kind: type[AnyStore]) -> AnyStore:
+        """Return queries of another kind on the registry of this service."""
+        return kind(self._parts.engine, self.clock)
+
+    @property
+    def cursors(self) -> Cursors:
+        """The cursors of this service's lists."""
+        return Cursors(self.identity.secret)
+
+    async def _settle(self, tenant_id: str) -> bool:
+        """Do what is due for the tenant, and tell whether that was done."""
+        try:
+            async with self.operation(tenant_id, actor="sweep") as operation:
+                await operation.settle()
+        except OperationInProgress:
+            return False
+        except Exception as error:  # noqa: BLE001 - one tenant's trouble, whatever it is, does not stop the others
+            _log.warning("the sweep leaves tenant %s for the next time: %s", tenant_id, type(error).__name__)
+            return False
+        return True
+
+    async def _page(
+        self, cursor: str | None, limit: int, status: TenantStatus | None, *, known: bool = False
+    ) -> TenantPage:
+        scope = ("tenants", status, "known" if known else None)
+        after = self.cursors.decode(scope, cursor)[0] if cursor is not None else None
+        found = await self._parts.registry.page(after, limit + 1, status, known=known)
+        items = tuple(found[:limit])
+        return TenantPage(items, self.cursors.encode(scope, items[-1].tenant_id) if len(found) > limit else None)
+
+    @property
+    def isolation(self) -> Isolations:
+        """How the tenants are kept apart."""
+        return self._parts.isolation
+
+    @property
+    def _moving(self) -> MoveTools:
+        parts = self._parts
+        backups = BackupTools(parts.isolation, self.blueprint, self.identity, self.clock)
+        return MoveTools(parts.registry, parts.isolation, self.store(MoveStore), parts.lock, parts.lookups, backups)
 
     @property
     def _parts(self) -> _Parts:
@@ -276,29 +437,59 @@ class TenantManager:
         return self._running[0]
 
     def _build(self, url: URL) -> _Parts:
-        bounds = self._bounds
+        bounds = self.bounds
+        if bounds.pooler is not None and url.drivername.endswith("asyncpg"):
+            raise ConfigurationError(
+                "sessions through a pooler (MT_POOLS__POOLER) need psycopg: with asyncpg what one tenant left on a "
+                "connection may be wiped on another. Give the database's URL as postgresql://…"
+            )
         engine = create_async_engine(
             url,
             pool_size=bounds.registry,
             max_overflow=0,
             pool_timeout=bounds.patience,
-            pool_pre_ping=True,
             connect_args=connect_args(url),
         )
         admin = create_async_engine(
-            url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connect_args(url)
+            url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=bounds.operations,
+            max_overflow=0,
+            pool_timeout=bounds.patience,
+            connect_args=connect_args(url),
         )
-        isolation = DatabasePerTenant(engine, self._metadata, prefix=self._tenant_prefix, bounds=bounds)
-        lock = TenantLock(admin, bounds.operations)
-        return _Parts(engine, admin, lock, Registry(engine, self.clock), isolation)
+        lock = TenantLock(admin, bounds.operations, bounds.patience)
+        lookups = Lookups()
+        return _Parts(
+            engine=ping_when_idle(engine),
+            admin=ping_when_idle(admin),
+            lock=lock,
+            registry=Registry(engine, self.clock, self.on_purge),
+            keys=KeyStore(engine, self.clock),
+            access_keys=AccessKeys(engine, self.clock, lookups.forget),
+            lookups=lookups,
+            operations=OperationStore(engine, self.clock),
+            isolation=Isolations(
+                self._isolation,
+                engine,
+                self.blueprint,
+                prefix=self._tenant_prefix,
+                bounds=bounds,
+                connect=lock.connect,
+            ),
+        )
+
+
+def _migrations(folder: Path | None) -> Migrations | None:
+    if folder is None:
+        return None
+    from mt_paas.core.migrations.scripts import Migrations  # here: only who has some needs Alembic
+
+    return Migrations(folder)
 
 
 async def _close(parts: _Parts) -> None:
+    await parts.lookups.close()
     await parts.isolation.close()
     await parts.engine.dispose()
     await parts.admin.dispose()
-
-
-def _require_tenant_id(tenant_id: str) -> None:
-    if not re.fullmatch(TENANT_ID_PATTERN, tenant_id):
-        raise InvalidTenantId

@@ -9,56 +9,110 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mt_paas.core.clock import Clock
-from mt_paas.core.database.isolation import Isolation
+from mt_paas.core.database.isolations import Isolations
 from mt_paas.core.faults import told_when_away
 from mt_paas.core.lifecycle import TenantLifecycle, TenantStatus, check
+from mt_paas.core.migrations.revisions import TenantRevisions
+from mt_paas.core.moving.mover import Mover
+from mt_paas.core.moving.store import MoveStore
+from mt_paas.core.moving.wiping import wipe
 from mt_paas.core.registry import Registry
 from mt_paas.core.schemas import Profile, Tenant
-from mt_paas.errors import IllegalTransition, OperationInProgress, TenantPurged
+from mt_paas.errors import IllegalTransition, MtPaasError, OperationInProgress, ServiceNotReady, TenantPurged
+from mt_paas.standard_api.models import Callback
+
+if TYPE_CHECKING:
+    from mt_paas.core.migrations.scripts import Request, Step
 
 __all__ = ["OperationTools", "TenantLock", "TenantOperation"]
 
 
 class TenantLock:
-    """The right to take a step in a tenant's life. At most ``limit`` are held by this process, further ones wait."""
+    """The right to take a step in a tenant's life. This process has ``limit`` places for those who hold one.
 
-    def __init__(self, engine: AsyncEngine, limit: int) -> None:
+    Whoever finds none free waits for ``patience`` seconds. Nobody who has a place may wait for another: that would be
+    for good, where all others do so too.
+
+    ``engine`` is in autocommit, and its pool takes connections back as they are: one that was not given back in order
+    is closed, for a lock of PostgreSQL belongs to its connection.
+    """
+
+    def __init__(self, engine: AsyncEngine, limit: int, patience: float) -> None:
         self._engine = engine
+        self._patience = patience
         self._places = asyncio.Semaphore(limit)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection in autocommit, for what can not run in a transaction."""
-        async with self._places:
+        """Lend a connection in autocommit, for what can not run in a transaction.
+
+        Raises :class:`~mt_paas.errors.ServiceNotReady` when no place became free in time.
+        """
+        async with self._place():
             with told_when_away("The database of this service"):
                 connection = await self._engine.connect().start()
             try:
                 yield connection
+            except MtPaasError:  # a refusal of ours, and not of the connection
+                raise
+            except BaseException:
+                await connection.invalidate()
+                raise
             finally:
                 await connection.close()
 
     @asynccontextmanager
-    async def hold(self, tenant_id: str) -> AsyncIterator[AsyncConnection]:
-        """Hold the tenant. Raises :class:`~mt_paas.errors.OperationInProgress` at once when somebody else does."""
-        key = int.from_bytes(hashlib.sha256(f"mt_tenant {tenant_id}".encode()).digest()[:8], "big", signed=True)
-        async with self.connect() as connection:
-            if not await connection.scalar(select(func.pg_try_advisory_lock(key))):
-                raise OperationInProgress
-            try:
-                yield connection
-            finally:
-                with suppress(SQLAlchemyError):  # of a connection that broke: then the server has let go already
-                    await connection.execute(select(func.pg_advisory_unlock(key)))
+    async def hold(self, *tenant_ids: str) -> AsyncIterator[AsyncConnection]:
+        """Hold the tenants, all of them over one connection.
+
+        Raises :class:`~mt_paas.errors.OperationInProgress` at once when somebody else holds one of them.
+        """
+        async with self.connect() as connection, AsyncExitStack() as held:
+            for tenant_id in sorted(set(tenant_ids)):
+                key = _key(tenant_id)
+                if not await connection.scalar(select(func.pg_try_advisory_lock(key))):
+                    raise OperationInProgress
+                held.push_async_callback(_let_go, connection, key)
+            yield connection
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise ServiceNotReady("All places for lifecycle calls are taken; try again shortly.") from error
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+def _key(tenant_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"mt_tenant {tenant_id}".encode()).digest()[:8], "big", signed=True)
+
+
+async def _let_go(connection: AsyncConnection, key: int) -> None:
+    """Release the lock; a connection that can not say that it has is closed, and the lock ends with it."""
+    released = False
+    try:
+        released = bool(await connection.scalar(select(func.pg_advisory_unlock(key))))
+    except SQLAlchemyError:
+        """It broke, or was cut off in a statement."""
+    finally:
+        if not released:
+            await connection.invalidate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +120,12 @@ class OperationTools:
     """What every operation works with."""
 
     registry: Registry
-    isolation: Isolation
+    isolation: Isolations
+    tables: TenantRevisions
+    moves: MoveStore
     clock: Clock
     retention: timedelta
+    on_purge: Mapping[str, Callable[[str], Awaitable[None]]]
 
 
 class TenantOperation:
@@ -78,7 +135,10 @@ class TenantOperation:
         self._registry, self._isolation = tools.registry, tools.isolation
         self._lifecycle = TenantLifecycle(tools.registry)
         self._clock, self._retention = tools.clock, tools.retention
-        self._connection = connection
+        self._on_purge = tools.on_purge
+        self._tables = tools.tables
+        self._mover = Mover(tools.registry, tools.isolation, tools.moves, connection, tenant_id)
+        self.connection = connection
         self._actor = actor
         self.tenant_id = tenant_id
 
@@ -90,20 +150,23 @@ class TenantOperation:
         """Return the tenant as it is now. Raises :class:`~mt_paas.errors.TenantNotFound`."""
         return await self._registry.get(self.tenant_id)
 
-    async def onboard(self, profile: Profile) -> Tenant:
-        """Write down a new tenant, ``pending``."""
-        place = self._isolation.place(self.tenant_id)
+    async def onboard(self, profile: Profile, isolation: str | None = None, reason: str = "onboarded") -> Tenant:
+        """Write down a new tenant, ``pending``, with the isolation of this name or the one that its plan gets."""
+        chosen = self._isolation.choose(profile.plan, isolation)
+        place = chosen.place(self.tenant_id)
         return await self._registry.add(
-            self.tenant_id, profile, isolation=self._isolation.name, database=place, actor=self._actor
+            self.tenant_id, profile, isolation=chosen.name, database=place, actor=self._actor, reason=reason
         )
 
     async def describe(self, profile: Profile) -> Tenant:
         """Change what the subscriber decides about a tenant that is not at work, for its next activation."""
         return await self._registry.describe(self.tenant_id, profile)
 
-    async def expect(self, *, fingerprint: str, idempotency_key: str | None) -> None:
-        """Write down which request the coming activation answers."""
-        await self._registry.expect(self.tenant_id, fingerprint=fingerprint, idempotency_key=idempotency_key)
+    async def expect(self, *, fingerprint: str, idempotency_key: str | None, callback: Callback | None = None) -> None:
+        """Write down which request the coming activation answers, and how to report back if it says so."""
+        await self._registry.expect(
+            self.tenant_id, fingerprint=fingerprint, idempotency_key=idempotency_key, callback=callback
+        )
 
     async def provision(self, reason: str = "provisioned") -> Tenant:
         """Make the tenant real and ``active``: a new one, a failed one, a deactivated one with its data.
@@ -115,8 +178,13 @@ class TenantOperation:
             raise TenantPurged
         resume = tenant.status is TenantStatus.PROVISIONING
         async with self._lifecycle.provisioning(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
-            await self._isolation.create(self._connection, tenant)
+            is_new = await self._isolation.create(self.connection, tenant)
+            await self._tables.arrive(tenant, is_new=is_new)
         return await self.get()
+
+    async def migrate(self, request: Request) -> Step:
+        """Bring the tenant's tables to the revision that is asked for; it is in no quarantine then."""
+        return await self._tables.migrate(await self.get(), request)
 
     async def update(self, profile: Profile, reason: str) -> Tenant:
         """Change what the subscriber decides about an active tenant."""
@@ -143,6 +211,10 @@ class TenantOperation:
         return await self._registry.schedule(
             self.tenant_id, at=at, data_preserved=preserve_data, reactivation_deadline=deadline
         )
+
+    async def keep_open(self) -> Tenant:
+        """Take back a deactivation that is scheduled; without one nothing changes."""
+        return await self._registry.keep_open(self.tenant_id)
 
     async def deactivate(self, reason: str, *, preserve_data: bool) -> Tenant:
         """Close the tenant for its users now, and delete its data unless they are preserved.
@@ -172,8 +244,13 @@ class TenantOperation:
             raise IllegalTransition(f"tenant {self.tenant_id}", tenant.status, TenantStatus.CANCELLED)
         if tenant.status is TenantStatus.PROVISIONING:
             await self._become(TenantStatus.FAILED, reason)
-        await self._isolation.drop(self._connection, tenant)
+        await self._isolation.drop(self.connection, tenant)
         await self._registry.transition(self.tenant_id, TenantStatus.CANCELLED, reason=reason, actor=self._actor)
+
+    async def abandon(self, reason: str) -> Tenant:
+        """Complete a reactivation that was cut off, and close the tenant again: ``deactivated``, its data preserved."""
+        await self.provision("completed, to be deactivated")
+        return await self.deactivate(reason, preserve_data=True)
 
     async def settle(self, reason: str = "its time had come") -> Tenant:
         """Take the steps that are due and return the tenant after them.
@@ -206,5 +283,10 @@ class TenantOperation:
     async def _delete(self, tenant: Tenant, reason: str) -> Tenant:
         resume = tenant.status is TenantStatus.PURGING
         async with self._lifecycle.purging(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
-            await self._isolation.drop(self._connection, tenant)
+            for discard in self._on_purge.values():
+                await discard(self.tenant_id)
+            await self._mover.settle()  # a move may have left another place, and even have changed the tenant's
+            tenant = await self.get()
+            await wipe(self._isolation, tenant, self.connection)
+            await self._isolation.drop(self.connection, tenant)
         return await self.get()

@@ -6,17 +6,15 @@ so out of logs.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from mt_paas.core.lifecycle import TenantStatus
-from mt_paas.errors import TenantBlocked
+from mt_paas.errors import ServiceNotReady, TenantBlocked
 
-__all__ = ["Profile", "Tenant", "TenantPage", "Transition", "decode_cursor", "encode_cursor"]
+__all__ = ["Profile", "Tenant", "TenantPage", "Transition"]
 
 _OPEN = frozenset({TenantStatus.ACTIVE, TenantStatus.UPDATING})
 _WORKING = _OPEN | {TenantStatus.SUSPENDED}
@@ -40,7 +38,9 @@ class Tenant:
     """One tenant of this service, as the registry knew it when it was asked.
 
     ``activation`` counts how often the tenant became active: 0 is never. ``data_preserved`` and
-    ``reactivation_deadline`` speak of the last deactivation, scheduled or done.
+    ``reactivation_deadline`` speak of the last deactivation, scheduled or done. ``rotation`` counts how often its
+    credentials were replaced; ``tables`` is the version of the library's tables in its database, ``revision`` that of
+    the service's, by its migrations. A tenant whose migration failed is quarantined, and closed for its users.
     """
 
     tenant_id: str
@@ -58,6 +58,12 @@ class Tenant:
     failure_reason: str | None
     idempotency_key: str | None
     fingerprint: str | None = field(repr=False)
+    rotation: int = 0
+    rotated_at: datetime | None = None
+    tables: int = 0
+    revision: str | None = None
+    quarantined_at: datetime | None = None
+    quarantine_reason: str | None = None
 
     @property
     def name(self) -> str:
@@ -81,13 +87,33 @@ class Tenant:
             return False
         return self.reactivation_deadline is None or self.reactivation_deadline <= now
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the tenant is there for the market: it was active once, and is not purged."""
+        return self.activation > 0 and self.status is not TenantStatus.PURGED
+
+    def is_working(self, now: datetime) -> bool:
+        """Tell whether the tenant is active or suspended at ``now``: the market may work with its data."""
+        return self.status_at(now) in _WORKING
+
     def require_open(self, now: datetime) -> None:
-        """Raise :class:`~mt_paas.errors.TenantBlocked` unless the tenant's users may work at ``now``."""
+        """Raise :class:`~mt_paas.errors.TenantBlocked` unless the tenant's users may work at ``now``.
+
+        Raises :class:`~mt_paas.errors.ServiceNotReady` while it is quarantined.
+        """
         status = self.status_at(now)
         if status in _OPEN:
+            self.require_usable()
             return
         code = "tenant_suspended" if status is TenantStatus.SUSPENDED else "tenant_deactivated"
         raise TenantBlocked(f"Tenant {self.tenant_id} is {status} and not open for its users.", code=code)
+
+    def require_usable(self) -> None:
+        """Raise :class:`~mt_paas.errors.ServiceNotReady` while the tenant's tables may not be what the code expects."""
+        if self.quarantined_at is not None:
+            raise ServiceNotReady(
+                f"Tenant {self.tenant_id} waits for the service's operator: a migration of its tables failed."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +136,3 @@ class TenantPage:
 
     items: tuple[Tenant, ...]
     next_cursor: str | None
-
-
-def encode_cursor(tenant_id: str) -> str:
-    """Return the opaque cursor of the page that follows ``tenant_id``."""
-    return base64.urlsafe_b64encode(tenant_id.encode()).decode()
-
-
-def decode_cursor(cursor: str) -> str:
-    """Return the tenant id in ``cursor``. Raises :class:`ValueError` for what :func:`encode_cursor` never made."""
-    try:
-        return base64.urlsafe_b64decode(cursor.encode("ascii")).decode("ascii")
-    except (UnicodeError, binascii.Error) as error:
-        raise ValueError("this is no cursor of a list of tenants; start again without one") from error

@@ -24,7 +24,8 @@ __all__ = ["EmbeddedPostgres", "ExternalPostgres", "PostgresServer", "find_binar
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy: the module behind it can not be imported on Windows, where everything else can be used.
+    # Lazy: the module behind it can not be imported on Windows, where everything else can be used. By itself, as all
+    # here: mt_paas.utils is a neighbour in the layers, and neither knows the other.
     if name == "EmbeddedPostgres":
         from mt_paas.postgres.embedded import EmbeddedPostgres
 

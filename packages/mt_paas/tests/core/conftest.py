@@ -8,12 +8,18 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from mt_paas.core.handler import HandlerOptions, ManagedTenantHandler
 from mt_paas.core.manager import TenantManager
+from mt_paas.standard_api.manifest import Manifest
+from mt_paas.standard_api.models import ActivateRequest, Admin
+from mt_paas.testing.doubles import FakeService
 from mt_paas.testing.tenants import drop_registry
+from mt_paas.utils.pool_settings import PoolSettings
 from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, select, text
 
 METADATA = MetaData()
@@ -161,5 +167,90 @@ def tenants_of() -> type[Tenants]:
 
 
 @pytest.fixture
+def room_for() -> Callable[..., PoolSettings]:
+    """Return bounds within which so many sessions of tenants may be open."""
+
+    def bounds(sessions: int, patience: float = 10.0) -> PoolSettings:
+        return PoolSettings(connections=sessions + 3, size=1, registry=1, operations=1, patience=patience)
+
+    return bounds
+
+
+@pytest.fixture
 def notes_table() -> Table:
     return NOTES
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    """A manifest of version 2.0 that declares all that a handler offers."""
+    tenant = "/mt/tenant/{tenant_id}"
+    given = FakeService(service_id="notes").manifest("http://notes.example/prefix/").model_dump(mode="json")
+    given["version"] = "2.0"
+    given["endpoints"] |= {
+        "stats": f"{tenant}/stats",
+        "stats_costs": f"{tenant}/stats/costs",
+        "stats_top_users": f"{tenant}/stats/top-users",
+        "users": f"{tenant}/users",
+        "user": f"{tenant}/users/{{user_id}}",
+        "resources": f"{tenant}/resources",
+        "settings": f"{tenant}/settings",
+        "operation": "/mt/operations/{operation_id}",
+        "plan_change": f"{tenant}/plan",
+        "suspend": f"{tenant}/suspend",
+        "resume": f"{tenant}/resume",
+        "purge": tenant,
+        "export": f"{tenant}/export",
+        "credentials_rotate": f"{tenant}/credentials/rotate",
+        "sso": f"{tenant}/sso",
+        "inventory": "/mt/tenants",
+    }
+    given["capabilities"] = ["async_operations", "events"]
+    given["plans"] = {
+        "basic": {"limits": {"max_users": 3}, "price": {"amount": "9.90", "currency": "USD"}},
+        "premium": {"features": ["notes", "search"], "limits": {"max_users": 50, "notes": 1000}},
+    }
+    given["features"] = {"basic": ["notes"]}
+    return Manifest.model_validate(given)
+
+
+@pytest.fixture
+def activation() -> Callable[..., ActivateRequest]:
+    """Make the request that activates a tenant."""
+
+    def make(tenant_id: str = "hallym_univ", **changes: Any) -> ActivateRequest:
+        admin = Admin(email="admin@hallym.ac.kr", name="Hong")
+        return ActivateRequest(
+            **{"tenant_id": tenant_id, "tenant_name": "Hallym", "plan": "basic", "admin": admin} | changes
+        )
+
+    return make
+
+
+@pytest.fixture
+async def new_handler(
+    manager: TenantManager, manifest: Manifest, tmp_path: Path
+) -> AsyncIterator[Callable[..., ManagedTenantHandler]]:
+    """Make a handler on this test's manager: each is what another process would have. They are closed at the end."""
+    made: list[ManagedTenantHandler] = []
+
+    def make(kind: type[ManagedTenantHandler] = ManagedTenantHandler, **options: Any) -> ManagedTenantHandler:
+        options = {"export_folder": tmp_path / "exports"} | options
+        made.append(kind(options.pop("manager", manager), manifest, HandlerOptions(**options)))
+        return made[-1]
+
+    yield make
+    for handler in made:
+        await handler.close()
+
+
+@pytest.fixture
+def handler(new_handler: Callable[..., ManagedTenantHandler]) -> ManagedTenantHandler:
+    return new_handler()
+
+
+@pytest.fixture
+async def tenant_id(handler: ManagedTenantHandler, activation: Callable[..., ActivateRequest]) -> str:
+    """The id of an active tenant, on the plan ``basic``."""
+    await handler.activate_tenant(activation())
+    return "hallym_univ"

@@ -38,6 +38,13 @@ async def become_active(tenant_id: str) -> None:
             assert (await session.scalars(select(NOTES.c.text))).all() == []
 
 
+def born(place: int) -> str:
+    """Return the name of a tenant that is active; a death that takes longer than a birth needs one more."""
+    name = f"born_{place}"
+    assert in_child(lambda: asyncio.run(become_active(name))) == 0
+    return name
+
+
 async def become_purged(tenant_id: str) -> None:
     async with manager() as tenants:
         await tenants.deactivate_tenant(tenant_id, preserve_data=False)
@@ -88,5 +95,5 @@ def walk(step: Callable[[str], object], tenant_id: Callable[[int], str]) -> int:
 
 
 births = walk(become_active, lambda place: f"born_{place}")
-deaths = walk(become_purged, lambda place: f"born_{place}")
+deaths = walk(become_purged, lambda place: f"born_{place}" if place <= births + 1 else born(place))
 sys.stdout.write(f"{births} {deaths}")

@@ -11,6 +11,7 @@ PROGRAM = Path(__file__).with_name("kill_points.py")
 
 
 @pytest.mark.system
+@pytest.mark.timeout(600)  # some forty lives, each of two or three processes
 async def test_killed_at_any_statement_the_same_calls_complete(empty_registry_url, prefix, server):
     child = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -9,9 +9,8 @@ import pytest
 from mt_paas.core.manager import TenantManager
 from mt_paas.errors import ConfigurationError, ServiceNotReady
 from mt_paas.postgres import EmbeddedPostgres, find_binaries
-from mt_paas.utils.pool_settings import PoolSettings
 from sqlalchemy import Column, Integer, MetaData, Table, make_url, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 LONG = "a" * 62 + "b"
 ALMOST_AS_LONG = "a" * 62 + "c"
@@ -24,6 +23,10 @@ BEYOND_ROWS = [
     "SET SESSION AUTHORIZATION postgres",
     "SELECT pg_read_file('/etc/passwd')",
 ]
+
+
+def _template_of(manager):
+    return manager._parts.isolation.named("DATABASE_PER_TENANT")._template
 
 
 class TestFences:
@@ -46,7 +49,9 @@ class TestFences:
 
     async def test_another_tenants_password_opens_nothing(self, manager, tenants, registry_url, prefix):
         await tenants.activate("hallym_univ", "other_univ")
-        password = manager._parts.isolation._password(await manager.get_tenant("other_univ"))
+        password = manager._parts.isolation.named("DATABASE_PER_TENANT")._password(
+            await manager.get_tenant("other_univ")
+        )
         url = make_url(registry_url).set(
             username=f"{prefix}other_univ", password=password, database=f"{prefix}hallym_univ"
         )
@@ -77,7 +82,9 @@ class TestFences:
 
     async def test_the_registry_is_closed_to_tenants(self, manager, tenants, registry_url, prefix):
         await tenants.activate("hallym_univ")
-        password = manager._parts.isolation._password(await manager.get_tenant("hallym_univ"))
+        password = manager._parts.isolation.named("DATABASE_PER_TENANT")._password(
+            await manager.get_tenant("hallym_univ")
+        )
         url = make_url(registry_url).set(username=f"{prefix}hallym_univ", password=password)
 
         with (
@@ -88,7 +95,9 @@ class TestFences:
 
     async def test_the_password_is_nowhere_in_the_registry(self, manager, tenants, registry_url):
         await tenants.activate("hallym_univ")
-        password = manager._parts.isolation._password(await manager.get_tenant("hallym_univ"))
+        password = manager._parts.isolation.named("DATABASE_PER_TENANT")._password(
+            await manager.get_tenant("hallym_univ")
+        )
 
         with psycopg.connect(registry_url) as connection:
             rows = connection.execute("SELECT t::text FROM mt_tenant t").fetchall()
@@ -122,7 +131,7 @@ class TestTemplate:
             await tenants_of(changed).activate("hallym_univ")
 
             assert await tenants_of(changed).ask("hallym_univ", "SELECT count(*) FROM shop.thing") == 0
-            assert changed._parts.isolation._template != manager._parts.isolation._template
+            assert _template_of(changed) != _template_of(manager)
 
     async def test_one_that_was_cut_off_is_made_again(self, new_manager, server, empty_registry_url):
         async with new_manager(database_url=empty_registry_url) as manager:
@@ -219,17 +228,19 @@ class TestNames:
 
 
 class TestPools:
-    async def test_as_many_are_open_as_allowed_and_the_idlest_closes(self, new_manager, tenants_of):
-        async with new_manager(pools=PoolSettings(limit=2, size=1)) as manager:
+    async def test_as_many_are_open_as_allowed_and_the_idlest_closes(self, new_manager, tenants_of, prefix, room_for):
+        async with new_manager(pools=room_for(2)) as manager:
             tenants = tenants_of(manager)
             await tenants.activate("one_univ", "two_univ", "three_univ")
             for tenant_id in ("one_univ", "two_univ", "one_univ", "three_univ"):
                 await tenants.read(tenant_id)
 
-            assert list(manager._parts.isolation._pools._pools) == ["one_univ", "three_univ"]
+            assert list(manager._parts.isolation.connections._pools) == [f"{prefix}one_univ", f"{prefix}three_univ"]
 
-    async def test_connections_to_tenants_are_bounded_as_a_whole(self, new_manager, tenants_of, server, prefix):
-        async with new_manager(pools=PoolSettings(limit=2, size=1)) as manager:
+    async def test_connections_to_tenants_are_bounded_as_a_whole(
+        self, new_manager, tenants_of, server, prefix, room_for
+    ):
+        async with new_manager(pools=room_for(2)) as manager:
             tenants = tenants_of(manager)
             ids = ["one_univ", "two_univ", "three_univ", "four_univ"]
             await tenants.activate(*ids)
@@ -240,8 +251,8 @@ class TestPools:
             ((connections,),) = server.rows(count, prefix)
             assert connections <= 2
 
-    async def test_one_in_use_is_not_closed_for_another(self, new_manager, tenants_of):
-        async with new_manager(pools=PoolSettings(limit=1, size=1)) as manager:
+    async def test_one_in_use_is_not_closed_for_another(self, new_manager, tenants_of, room_for):
+        async with new_manager(pools=room_for(1)) as manager:
             tenants = tenants_of(manager)
             await tenants.activate("one_univ", "two_univ")
             async with manager.get_tenant_session("one_univ") as session:
@@ -251,8 +262,8 @@ class TestPools:
 
             assert await waiting == []
 
-    async def test_whoever_waits_too_long_is_told(self, new_manager, tenants_of):
-        async with new_manager(pools=PoolSettings(limit=1, size=1, patience=0.05)) as manager:
+    async def test_whoever_waits_too_long_is_told(self, new_manager, tenants_of, room_for):
+        async with new_manager(pools=room_for(1, patience=0.05)) as manager:
             tenants = tenants_of(manager)
             await tenants.activate("one_univ", "two_univ")
             async with manager.get_tenant_session("one_univ"):
@@ -301,8 +312,9 @@ async def test_the_services_role_need_not_be_a_superuser(kind, tmp_path, tenants
             await manager.reactivate_tenant("hallym_univ")
             assert await tenants.read("hallym_univ") == ["kept"]
 
-            async with manager.get_tenant_session("hallym_univ"):  # somebody is still connected
-                await manager.deactivate_tenant("hallym_univ", preserve_data=False)
+            with pytest.raises(OperationalError, match="terminating connection"):
+                async with manager.get_tenant_session("hallym_univ"):  # somebody is still connected
+                    await manager.deactivate_tenant("hallym_univ", preserve_data=False)
 
             with psycopg.connect(server.url()) as connection:
                 left = connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'tnnt%'").fetchall()

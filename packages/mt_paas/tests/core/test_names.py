@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.names import fit, group_name, quote, staging_name, template_name
 from mt_paas.core.database.template import fingerprint
 from sqlalchemy import Column, Enum, MetaData, Table
@@ -54,14 +55,14 @@ class TestOwnNames:
 
 class TestFingerprint:
     def test_is_the_same_for_the_same_tables(self):
-        assert fingerprint(shop("red")) == fingerprint(shop("red"))
+        assert fingerprint(Blueprint(shop("red"))) == fingerprint(Blueprint(shop("red")))
 
     @pytest.mark.parametrize("change", [{"index": True}, {"nullable": False}, {"server_default": "red"}])
     def test_is_another_for_another_column(self, change):
-        assert fingerprint(shop("red")) != fingerprint(shop("red", **change))
+        assert fingerprint(Blueprint(shop("red"))) != fingerprint(Blueprint(shop("red", **change)))
 
     def test_is_another_for_another_type(self):
-        assert fingerprint(shop("red")) != fingerprint(shop("red", "green"))
+        assert fingerprint(Blueprint(shop("red"))) != fingerprint(Blueprint(shop("red", "green")))
 
 
 def shop(*colours: str, **options) -> MetaData:

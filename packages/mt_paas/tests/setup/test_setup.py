@@ -190,7 +190,7 @@ class TestTenantSession:
         for number in range(3):
             await service.client.post("/notes", params={"number": number, "fail": number == 1}, headers=headers)
 
-        (pool,) = service.app.state.mt_paas.manager._parts.isolation._pools._pools.values()
+        (pool,) = service.app.state.mt_paas.manager._parts.isolation.connections._pools.values()
         assert (pool.leases, pool.engine.pool.checkedout()) == (0, 0)
 
 
