@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
@@ -15,12 +15,14 @@ from mt_paas.standard_api.models import TenantState
 from mt_paas.standard_api.problem import PROBLEM_TYPE, problem_json
 
 if TYPE_CHECKING:
-    from mt_paas.testing.doubles import FakeService
+    from mt_paas.testing.fake import FakeService
 
 __all__ = [
     "Behaviour",
     "Call",
     "RecordedCall",
+    "Said",
+    "altering",
     "answer_with",
     "dripping",
     "dropped",
@@ -83,6 +85,24 @@ class Call:
         """Wait until the caller has gone."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
+
+
+@dataclass(slots=True)
+class Said:
+    """A right answer on its way, for :func:`altering` to change."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        """The body read as JSON; None where there is none."""
+        return json.loads(self.body) if self.body else None
+
+    @document.setter
+    def document(self, document: Any) -> None:
+        self.body = json.dumps(document).encode()
 
 
 Behaviour: TypeAlias = Callable[[Call], Awaitable[None]]
@@ -177,6 +197,27 @@ def lying(state: TenantState | None = None) -> Behaviour:
                 call.service.tenants[tenant.request.tenant_id] = tenant
 
         await call.proceed(before_answer=undo)
+
+    return behave
+
+
+def altering(change: Callable[[Said, RecordedCall], object]) -> Behaviour:
+    """Do what the contract says, and have ``change`` alter the answer before it goes."""
+
+    async def behave(call: Call) -> None:
+        said = Said(0, {}, b"")
+
+        async def keep(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                said.status = message["status"]
+                said.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+            else:
+                said.body += message.get("body", b"")
+
+        await replace(call, send=keep).proceed()
+        change(said, call.recorded)
+        await call.start(said.status, said.headers | {"content-length": str(len(said.body))})
+        await call.send({"type": "http.response.body", "body": said.body})
 
     return behave
 

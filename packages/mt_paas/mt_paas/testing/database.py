@@ -12,11 +12,12 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
-from mt_paas.postgres import ExternalPostgres, PostgresServer
+if TYPE_CHECKING:
+    from mt_paas.postgres import PostgresServer
 
 __all__ = ["fresh_database", "postgres_server"]
 
@@ -24,6 +25,8 @@ __all__ = ["fresh_database", "postgres_server"]
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Return the PostgreSQL server of this test run, started."""
+    from mt_paas.postgres import ExternalPostgres  # here: the plugin is loaded where no PostgreSQL is wanted too
+
     url = os.environ.get("MT_TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
     if url:
         with ExternalPostgres(url) as server:
@@ -56,6 +59,8 @@ def _embedded() -> PostgresServer:
 
 def _drop_left_overs(server: PostgresServer) -> None:
     """Drop the databases of test processes that were killed. Only for a server that this machine alone uses."""
+    import psycopg
+
     with psycopg.connect(server.url()) as connection:
         names = [
             name for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datname ~ '^test_\\d+_'")

@@ -19,16 +19,17 @@ __all__ = ["serve"]
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp) -> AsyncIterator[str]:
+async def serve(app: ASGIApp, *, websockets: str = "none") -> AsyncIterator[str]:
     """Serve ``app`` in this event loop and yield its address, such as ``http://127.0.0.1:49152``.
 
     The application's lifespan runs around it. At the end requests that are still being answered are cancelled, and
-    nothing is left open. Raises ``RuntimeError`` when the application does not start.
+    nothing is left open. ``websockets`` is what uvicorn speaks them with, where a test needs any. Raises
+    ``RuntimeError`` when the application does not start.
     """
     requests = _Requests(app)
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = _Server(uvicorn.Config(requests, log_config=None, access_log=False, ws="none"))
+    server = _Server(uvicorn.Config(requests, log_config=None, access_log=False, ws=websockets))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     ready = asyncio.create_task(server.ready.wait())
     try:

@@ -22,8 +22,8 @@ def drop_registry(url: str) -> None:
         registry_id = _registry_id(connection)
         if registry_id is None:
             return
-        mark, unfinished = f"mt\\_paas % {registry_id}", f"mt\\_{registry_id.hex}\\_new\\_%"
-        for (name,) in connection.execute(_DATABASES, [mark, unfinished]).fetchall():
+        mark, unmarked = f"mt\\_paas %{registry_id}", f"mt\\_{registry_id.hex}\\_%"
+        for (name,) in connection.execute(_DATABASES, [mark, unmarked]).fetchall():
             connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
         for (name,) in connection.execute(_ROLES, [mark]).fetchall():

@@ -1,0 +1,1 @@
+"""The checks, a file for each area or for a few small ones. A file is found by being here."""
