@@ -14,11 +14,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx2
+from mt_paas.errors import ConfigurationError
 from mt_paas.postgres import resolve
 from mt_paas.standard_api.client import AddressPolicy, Timeouts
 
 from service_market.adapters.standard_api import StandardAPIDriver
-from service_market.core import idempotency
+from service_market.core import idempotency, seals
 from service_market.core.clock import Clock, FileClock, SystemClock
 from service_market.core.crypto import SecretBox
 from service_market.core.db import Database
@@ -28,18 +29,29 @@ from service_market.core.uow import Kernel
 from service_market.rooms.catalog import wiring as catalog
 from service_market.rooms.identity import wiring as identity
 from service_market.rooms.provisioning import wiring as provisioning
+from service_market.rooms.reports import wiring as reports
 from service_market.rooms.subscriptions import wiring as subscriptions
 from service_market.rooms.tenants import wiring as tenants
 from service_market.rooms.usage import wiring as usage
 from service_market.settings import Environment, Settings
 
-__all__ = ["MODELS", "ROUTERS", "Addresses", "Market", "assemble", "management_database"]
+__all__ = [
+    "MODELS",
+    "ROUTERS",
+    "Addresses",
+    "Market",
+    "assemble",
+    "forget_sealed",
+    "management_database",
+    "require_readable",
+]
 
 #: Every module of tables: importing this module makes the metadata whole.
 MODELS = (
     identity.models,
     catalog.models,
     tenants.models,
+    reports.models,
     subscriptions.models,
     provisioning.models,
     usage.models,
@@ -48,12 +60,15 @@ ROUTERS = (
     identity.router,
     catalog.router,
     tenants.router,
+    reports.router,
+    reports.callbacks,
     subscriptions.router,
     provisioning.router,
     usage.router,
 )
 #: How long the traces of finished jobs and of repeatable requests are kept.
 _KEPT = timedelta(days=7)
+SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -108,7 +123,47 @@ async def management_database(settings: Settings) -> AsyncIterator[Addresses]:
 def _secret_keys(settings: Settings) -> list[str]:
     if settings.secret_keys:
         return [key.get_secret_value() for key in settings.secret_keys]
-    return [_kept(settings.home / "secret.key")]
+    return [_kept(settings.home / SECRET_FILE)]
+
+
+async def require_readable(settings: Settings, addresses: Addresses) -> None:
+    """Raise ``ConfigurationError`` where the database holds what was sealed with a key that is not here.
+
+    A key is not made: where one was lost, a new one in its place would hide that.
+    """
+    known = await asyncio.to_thread(_known_keys, settings)
+    async with _database(addresses) as database:
+        count = await seals.count_unreadable(database, known)
+    if count:
+        file = settings.home / SECRET_FILE
+        where = "MARKET_SECRET_KEYS" if settings.secret_keys else f"{file}{'' if known else ', which is not there'}"
+        raise ConfigurationError(
+            f"The database holds sealed values ({count}), keys of services, set-up links or call-backs, that can not "
+            f"be opened with {where}: is this the home of another database? Put the secret key back that it was used "
+            f"with. If that is lost, drop them with market forget-sealed, and register each service again."
+        )
+
+
+async def forget_sealed(settings: Settings, addresses: Addresses) -> int:
+    """Drop what was sealed with a key that is not here; return how many values that were."""
+    known = await asyncio.to_thread(_known_keys, settings)
+    async with _database(addresses) as database:
+        return await seals.forget_unreadable(database, known)
+
+
+def _known_keys(settings: Settings) -> frozenset[bytes]:
+    if not settings.secret_keys and not (settings.home / SECRET_FILE).exists():
+        return frozenset()
+    return SecretBox(_secret_keys(settings)).key_ids
+
+
+@asynccontextmanager
+async def _database(addresses: Addresses) -> AsyncIterator[Database]:
+    database = Database(addresses.sqlalchemy, pool_size=1)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def _kept(path: Path) -> str:
@@ -161,11 +216,16 @@ def assemble(
             per_service=policy.per_service,
         ),
         checkpoint,
+        public_url=settings.reached_at,
     )
+    catalog.listen(kernel.events)
+    reports.listen(kernel.events)
     subscriptions.listen(kernel.events)
     provisioning.listen(kernel.events)
+    usage.listen(kernel.events)
     for job in (
         *catalog.jobs(kernel, driver),
+        *reports.jobs(kernel),
         *subscriptions.jobs(kernel),
         *provisioning.jobs(kernel, runner),
         _rescue(kernel, settings),

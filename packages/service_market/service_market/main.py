@@ -20,12 +20,16 @@ from service_market.middleware.body_limit import BodyLimitMiddleware
 from service_market.middleware.failures import FailuresMiddleware
 from service_market.middleware.request_id import RequestIdMiddleware
 from service_market.rooms.identity import public as identity
+from service_market.rooms.identity.errors import TokenExpired, TokenRevoked, TokenUnknown
 
-__all__ = ["API_PREFIX", "PUBLIC_ROUTES", "create_app"]
+__all__ = ["API_PREFIX", "CALLBACK_ROUTES", "PUBLIC_ROUTES", "create_app"]
 
 API_PREFIX = "/api/v1"
 #: The routes that anybody may call. Every other one says which permission it needs.
 PUBLIC_ROUTES = frozenset({f"{API_PREFIX}/health", f"{API_PREFIX}/openapi.json", "/"})
+#: The routes that a tenant's call-back opens, and no token of the API.
+CALLBACK_ROUTES = frozenset({f"{API_PREFIX}/callbacks/{{tenant_id}}/events"})
+_REFUSALS = (Unauthenticated, TokenUnknown, TokenExpired, TokenRevoked, Forbidden)
 
 
 class HealthOut(Wire):
@@ -62,7 +66,7 @@ def create_app(market: Market) -> FastAPI:
         return Envelope(data=HealthOut(status="healthy", version=app.version))
 
     for router in ROUTERS:
-        app.include_router(router, prefix=API_PREFIX, responses=problems.answers(Unauthenticated, Forbidden))
+        app.include_router(router, prefix=API_PREFIX, responses=problems.answers(*_REFUSALS))
 
     app.add_middleware(GZipMiddleware, minimum_size=2048)
     app.add_middleware(AuthenticationMiddleware, authenticate=_authenticator(market))
@@ -73,8 +77,8 @@ def create_app(market: Market) -> FastAPI:
     return app
 
 
-def _authenticator(market: Market) -> Callable[[str], Awaitable[Principal | None]]:
-    async def authenticate(token: str) -> Principal | None:
+def _authenticator(market: Market) -> Callable[[str], Awaitable[Principal]]:
+    async def authenticate(token: str) -> Principal:
         return await identity.authenticate(market.kernel, token)
 
     return authenticate
@@ -97,7 +101,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             license_info=app.license_info,
         )
         components = document.setdefault("components", {})
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "mtp_…"}}
+        components["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "bearerFormat": "mtp_…"},
+            "callback": {"type": "http", "scheme": "bearer", "bearerFormat": "mtc_…"},
+        }
         components["schemas"]["Problem"] = problems.Problem.model_json_schema(
             ref_template="#/components/schemas/{model}"
         )
@@ -119,6 +126,9 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(answers.items()))
     if path in PUBLIC_ROUTES:
         operation["security"] = []
+        return
+    if path in CALLBACK_ROUTES:
+        operation["security"] = [{"callback": []}]
         return
     operation["security"] = [{"token": []}]
     if method != "get":

@@ -115,6 +115,13 @@ class Settings(BaseSettings):
         description="Keys that seal sensitive columns, as JSON; the first seals, all open. "
         "Without them one is made in `home`.",
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        max_length=500,
+        description="Address at which services reach this market, such as `https://market.example`: they send their "
+        "events there. In development it is, if it is not set, where the API listens.",
+    )
     clock_file: Path | None = Field(
         default=None, description="A file of seconds by which the calendar is moved. Development only."
     )
@@ -137,11 +144,21 @@ class Settings(BaseSettings):
     def _fit_for_production(self) -> Settings:
         if self.environment is Environment.PRODUCTION:
             if self.clock_file is not None:
-                raise ValueError("clock_file moves the calendar: it is refused in production")
+                raise ValueError("MARKET_CLOCK_FILE moves the calendar: it is refused in production")
             if self.database_url is None:
                 raise ValueError("production needs DATABASE_URL: the embedded server is for one machine")
             if not self.secret_keys:
                 raise ValueError("production needs MARKET_SECRET_KEYS: every process must have the same")
+            if self.public_url is None:
+                raise ValueError("production needs MARKET_PUBLIC_URL: services send their events there")
         if any(len(key.get_secret_value()) < 32 for key in self.secret_keys):
-            raise ValueError("a secret key has at least 32 characters")
+            raise ValueError("MARKET_SECRET_KEYS: a secret key has at least 32 characters")
         return self
+
+    @property
+    def reached_at(self) -> str:
+        """The address at which services reach this market, without a slash at its end."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.api.host, self.api.host)  # noqa: S104 - of what is given
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.api.port}"

@@ -54,13 +54,20 @@ def addresses(postgres_server: PostgresServer, migrated: str) -> Iterator[Addres
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def patience() -> float:
+    """Seconds that the market waits for a whole answer; a file about services that are silent has less."""
+    return 10
+
+
+@pytest.fixture
+def settings(tmp_path: Path, patience: float) -> Settings:
     """Settings under which waiting is short."""
     return Settings(
         home=tmp_path,
         database_pool=5,
+        public_url="http://127.0.0.1:9",  # nothing listens there: what services report is for the tests of reports
         provisioning=ProvisioningSettings(attempts=2, first_delay=0.01, longest_delay=0.2, lease=5, deadline=5),
-        outgoing=OutgoingSettings(connect_timeout=1, total_timeout=1),
+        outgoing=OutgoingSettings(connect_timeout=patience, total_timeout=patience),
         worker=WorkerSettings(polling=0.05, heartbeat=0.5, stalled_after=2),
     )
 

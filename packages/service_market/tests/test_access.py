@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
 from service_market.assembly import ROUTERS
 from service_market.core.principal import permissions_of
-from service_market.main import API_PREFIX, PUBLIC_ROUTES
+from service_market.main import API_PREFIX, CALLBACK_ROUTES, PUBLIC_ROUTES
 from service_market.rooms.identity.types import PERMISSIONS, ROLES, Role
 
 ANY_CALLER = frozenset({"/api/v1/me"})
+WITHOUT_TOKEN = PUBLIC_ROUTES | CALLBACK_ROUTES
 
 
 def routes_of(app: Any) -> list[tuple[str, str, str | None]]:
-    """Return (method, path, permission) of every route but the public ones. Fails where a route says nothing."""
+    """Return (method, path, permission) of every route that takes a token. Fails where a route says nothing."""
     own = [(route.path, route) for route in app.routes if isinstance(route, APIRoute)]
     rooms = [(API_PREFIX + route.path, route) for router in ROUTERS for route in router.routes]
     found: list[tuple[str, str, str | None]] = []
     for path, route in own + rooms:
-        if path in PUBLIC_ROUTES:
+        if path in WITHOUT_TOKEN:
             continue
         asked = permissions_of(dependency.call for dependency in route.dependant.dependencies)
         assert len(asked) == 1, f"{path} does not say who may call it"
         assert asked[0] is not None or path in ANY_CALLER, f"{path} is open to every token"
         found.extend((method, path, asked[0]) for method in route.methods)
     described = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
-    assert {(method, path) for method, path, _ in found} == {each for each in described if each[1] not in PUBLIC_ROUTES}
+    assert {(method, path) for method, path, _ in found} == {each for each in described if each[1] not in WITHOUT_TOKEN}
     return found
 
 
@@ -84,6 +86,7 @@ class TestFences:
             ("GET", "/tenants/hallym_univ"),
             ("GET", "/tenants/hallym_univ/history"),
             ("GET", "/tenants/hallym_univ/usage"),
+            ("GET", "/tenants/hallym_univ/events"),
             ("POST", "/tenants/hallym_univ/setup-link"),
             ("POST", "/tenants/hallym_univ/purge"),
             ("GET", f"/operations/{operation}"),
@@ -104,6 +107,8 @@ class TestFences:
     async def test_a_service_sees_the_tenants_that_are_its_own(self, active: Any, caller_with: Any) -> None:
         await active.operator.post("/organizations", json={"slug": "vendor", "name": "V", "kind": "vendor"})
         own = await caller_with(organization="vendor", role="service", service_id="fake_tutor")
+        another = (await active.get("/services/fake_tutor/manifest"))["source"].replace("fake_tutor", "other_tutor")
+        await active.operator.post("/services", json={"manifest": another, "api_key": active.service.api_key})
         other = await caller_with(organization="vendor", role="service", service_id="other_tutor")
         assert (await own.get("/tenants/hallym_univ")).status_code == 200
         assert (await other.get("/tenants/hallym_univ")).status_code == 404
@@ -124,13 +129,45 @@ class TestTokens:
         headers = {"Authorization": f"Bearer {secret}"}
         assert (await operator.get("/me", headers=headers)).json()["data"]["name"] == "x"
         await operator.delete(f"/tokens/{made['data']['id']}")
-        assert (await operator.get("/me", headers=headers)).status_code == 401
+        refused = await operator.get("/me", headers=headers)
+        assert (refused.status_code, refused.json()["error"]) == (401, "token_revoked")
+        assert refused.json()["message"] == "The token was revoked; ask for a new one."
+        assert refused.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
-    async def test_an_expired_token_does_not_work(self, operator: Any, clock: Any) -> None:
-        soon = (clock.now().replace(microsecond=0)).isoformat()
+    async def test_an_expired_token_is_told_when_it_expired(self, operator: Any, clock: Any) -> None:
+        soon = clock.now() + timedelta(hours=1)
+        body = {"organization": "operator", "name": "x", "role": "operator", "expires_at": soon.isoformat()}
+        headers = {"Authorization": f"Bearer {(await operator.post('/tokens', json=body)).json()['data']['token']}"}
+        assert (await operator.get("/me", headers=headers)).status_code == 200
+        clock.moved = timedelta(hours=1)
+        refused = await operator.get("/me", headers=headers)
+        assert (refused.status_code, refused.json()["error"]) == (401, "token_expired")
+        assert refused.json()["message"] == f"The token expired on {soon:%Y-%m-%d}; ask for a new one."
+
+    async def test_who_does_not_hold_the_whole_token_learns_nothing_of_it(self, operator: Any, clock: Any) -> None:
+        soon = (clock.now() + timedelta(hours=1)).isoformat()
         body = {"organization": "operator", "name": "x", "role": "operator", "expires_at": soon}
         secret = (await operator.post("/tokens", json=body)).json()["data"]["token"]
-        assert (await operator.get("/me", headers={"Authorization": f"Bearer {secret}"})).status_code == 401
+        clock.moved = timedelta(hours=1)
+        for wrong in (secret[:-1], secret + "x", "mtp_", "nothing", secret.removeprefix("mtp_")):
+            refused = await operator.get("/me", headers={"Authorization": f"Bearer {wrong}"})
+            assert (refused.status_code, refused.json()["error"]) == (401, "token_unknown"), wrong
+
+    async def test_a_header_that_holds_no_token_is_told_what_it_takes(self, operator: Any) -> None:
+        for wrong in ("", "Bearer", "Bearer ", "Basic bXRwX3g6"):
+            refused = await operator.get("/me", headers={"Authorization": wrong})
+            assert (refused.status_code, refused.json()["error"]) == (401, "unauthenticated"), wrong
+
+    async def test_one_that_would_have_expired_already_is_refused(self, operator: Any, clock: Any) -> None:
+        body = {"organization": "operator", "name": "x", "role": "operator", "expires_at": clock.now().isoformat()}
+        answer = await operator.post("/tokens", json=body)
+        assert (answer.status_code, answer.json()["error"]) == (422, "invalid_token")
+
+    async def test_one_for_a_service_that_is_not_there_is_refused(self, operator: Any) -> None:
+        body = {"organization": "operator", "name": "x", "role": "service", "service_id": "nothing"}
+        answer = await operator.post("/tokens", json=body)
+        assert (answer.status_code, answer.json()["error"]) == (404, "service_not_found")
+        assert [token["name"] for token in (await operator.get("/tokens")).json()["data"]] == ["the operator"]
 
     @pytest.mark.parametrize(
         "wrong",

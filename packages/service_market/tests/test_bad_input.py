@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 JSON = {"Content-Type": "application/json"}
 ENDLESS = "x" * 20_000
 
@@ -38,6 +40,94 @@ class TestAddresses:
     async def test_that_are_not_utf_8_are_not_there(self, operator: Any) -> None:
         for address in ("/tenants/%ff%fe", "/tenants/%ed%a0%80", "/organizations/%ff"):
             assert (await operator.get(address)).status_code == 404, address
+
+    async def test_that_name_an_id_which_is_none_are_not_there(self, operator: Any) -> None:
+        for method, address, error in (
+            ("GET", "/operations/nonsense", "operation_not_found"),
+            ("GET", "/subscriptions/12", "subscription_not_found"),
+            ("POST", "/subscriptions/x/cancel", "subscription_not_found"),
+            ("DELETE", "/tokens/mtp_3fKq", "token_not_found"),
+        ):
+            answer = await operator.request(method, address)
+            assert (answer.status_code, answer.json()["error"]) == (404, error), address
+
+
+class TestSentences:
+    """Each kind of fault in the market's own words."""
+
+    @pytest.mark.parametrize(
+        ("address", "body", "sentences"),
+        [
+            ("/organizations", {}, ["slug: it is missing", "name: it is missing"]),
+            (
+                "/organizations",
+                {"slug": "Not A Slug", "name": 7, "kind": "club", "more": 1},
+                [
+                    "slug: it must be 3 to 63 characters a-z, 0-9, _ and -, the first and the last a letter or digit",
+                    "name: it must be a text",
+                    "kind: it must be one of operator, school or vendor",
+                    "more: there is no such field",
+                ],
+            ),
+            ("/organizations", {"slug": "abc", "name": "x" * 201}, ["name: it has more than 200 characters"]),
+            ("/organizations", {"slug": "abc", "name": " "}, ["name: it must be a line of text that is not blank"]),
+            ("/services", {"manifest": "x", "api_key": "short"}, ["api_key: it has fewer than 16 characters"]),
+            (
+                "/tokens",
+                {"organization": "abc", "name": "x", "role": "operator", "expires_at": "soon"},
+                ["expires_at: it must be a time such as 2027-03-01T00:00:00Z"],
+            ),
+            (
+                "/tokens",
+                {"organization": "abc", "name": "x", "role": "operator", "expires_at": "2030-01-01T00:00:00"},
+                ["expires_at: it must be a time with its zone, such as 2027-03-01T00:00:00Z"],
+            ),
+            (
+                "/subscriptions",
+                {"service_id": "x", "plan": "b", "term_months": 0, "admin": {"email": "nobody"}, "config": []},
+                [
+                    "term_months: it must be at least 1",
+                    "admin/email: it must be an e-mail address",
+                    "admin/name: it is missing",
+                    "config: it must be an object",
+                ],
+            ),
+            (
+                "/subscriptions",
+                {"service_id": "x", "plan": "b", "term_months": "one", "admin": {"email": "a@b", "name": "x"}},
+                ["term_months: it must be a whole number"],
+            ),
+            (
+                "/tenants/abc/usage",
+                {"period": "2026-02-30", "usage": {}},
+                ["period: there is no 2026-02-30 in the calendar", "usage: it is empty"],
+            ),
+            (
+                "/tenants/abc/usage",
+                {"period": "May", "usage": {"calls": -1, "storage": "much", "A b": 1}},
+                [
+                    "period: it must be a month, YYYY-MM, or a day, YYYY-MM-DD",
+                    "usage/calls: it must be at least 0",
+                    "usage/storage: it must be a number",
+                    "usage/A b/[key]: it must be 1 to 63 characters a-z, 0-9 and _, the first a letter",
+                ],
+            ),
+        ],
+    )
+    async def test_say_what_is_wrong(
+        self, operator: Any, address: str, body: dict[str, Any], sentences: list[str]
+    ) -> None:
+        answer = await operator.post(address, json=body)
+        told = [f"{fault['path'].removeprefix('body/')}: {fault['message']}" for fault in answer.json()["details"]]
+        assert told == sentences
+
+    async def test_say_what_is_wrong_with_a_query(self, operator: Any) -> None:
+        answer = await operator.get("/tenants?state=asleep&limit=501&may_be_orphaned=perhaps")
+        assert answer.json()["message"] == (
+            "query/limit: it must be at most 500; "
+            "query/state: it must be one of pending, provisioning, active, failed, suspended, updating, deactivating, "
+            "deactivated, purging, purged or cancelled; query/may_be_orphaned: it must be true or false"
+        )
 
 
 class TestBodies:
@@ -125,10 +215,18 @@ class TestSubscriptions:
             {"config": {"x": [[[[[[[[]]]]]]]]}},
             {"config": {"x": ENDLESS}},
             {"config": {ENDLESS: 1}},
+            {"config": {"max_users": 10_000_001}},
+            {"config": {"max_users": 0}},
+            {"config": {"storage_limit_gb": 1e300}},
         ]
         for changed in each:
             answer = await scene.operator.post("/subscriptions", json={**body, **changed})
-            assert place_of(answer) == f"body/{next(iter(changed))}"
+            assert place_of(answer).startswith(f"body/{next(iter(changed))}")
+
+    async def test_take_ten_million_users_and_a_petabyte(self, scene: Any) -> None:
+        most = {"max_users": 10_000_000, "storage_limit_gb": 1_000_000}
+        await scene.subscribe(config=most)
+        assert (await scene.tenant())["config"] == most
 
     async def test_take_a_config_of_eight_levels(self, scene: Any) -> None:
         started = await scene.subscribe(config=nested(8))

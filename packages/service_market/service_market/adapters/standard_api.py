@@ -17,7 +17,10 @@ from mt_paas.standard_api.models import (
     ActivateResponse,
     DeactivateRequest,
     DeactivateResponse,
+    DeletionReceipt,
     Health,
+    Operation,
+    OperationAccepted,
     StatusResponse,
 )
 
@@ -45,17 +48,36 @@ class StandardAPIDriver:
             manifest, api_key, addresses=self.addresses, timeouts=self.timeouts, transport=self.transport
         )
 
-    async def activate(self, target: _Target, request: ActivateRequest, *, idempotency_key: str) -> ActivateResponse:
+    async def activate(
+        self, target: _Target, request: ActivateRequest, *, idempotency_key: str
+    ) -> ActivateResponse | OperationAccepted:
         """Create the tenant at the service, or bring it back."""
         async with self._client(target.manifest, target.api_key) as client:
-            return await client.activate(request, idempotency_key=idempotency_key)
+            return await client.begin_activate(request, idempotency_key=idempotency_key)
 
     async def deactivate(
         self, target: _Target, tenant_id: str, request: DeactivateRequest, *, idempotency_key: str
-    ) -> DeactivateResponse:
+    ) -> DeactivateResponse | OperationAccepted:
         """Close the tenant at the service; keep its data or not."""
         async with self._client(target.manifest, target.api_key) as client:
-            return await client.deactivate(tenant_id, request, idempotency_key=idempotency_key)
+            return await client.begin_deactivate(tenant_id, request, idempotency_key=idempotency_key)
+
+    async def purge(
+        self, target: _Target, tenant_id: str, *, idempotency_key: str
+    ) -> DeletionReceipt | OperationAccepted:
+        """Delete the tenant's data at a service that declares this."""
+        async with self._client(target.manifest, target.api_key) as client:
+            return await client.begin_purge(tenant_id, idempotency_key=idempotency_key)
+
+    async def operation(self, target: _Target, operation_id: str, tenant_id: str) -> Operation:
+        """Ask the service how far it is with what it answers later."""
+        async with self._client(target.manifest, target.api_key) as client:
+            return await client.operation(operation_id, tenant_id=tenant_id)
+
+    async def cancel(self, target: _Target, operation_id: str, tenant_id: str) -> Operation:
+        """Have the service undo what it has begun."""
+        async with self._client(target.manifest, target.api_key) as client:
+            return await client.cancel_operation(operation_id, tenant_id=tenant_id)
 
     async def status(self, target: _Target, tenant_id: str) -> StatusResponse:
         """Ask the service for the tenant's state."""

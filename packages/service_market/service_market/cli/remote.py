@@ -44,7 +44,7 @@ class Refused(Stop):
 
     def __init__(self, status: int, error: str, message: str, details: Any) -> None:
         code = exit_code_of(status)
-        super().__init__(code, f"{text.REFUSALS[code]()}: {message}")
+        super().__init__(code, f"{text.REFUSALS[code]()}: {text.meaning(error, message)}")
         self.status = status
         self.error = error
         self.said = message

@@ -169,4 +169,5 @@ def _moment(value: str) -> datetime | None:
 
 def _safe(words: str) -> str:
     """Return ``words`` without what a terminal would obey: escape sequences and other controls."""
+    words = words.replace("\t", " ")
     return "".join(each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in words)

@@ -1,12 +1,15 @@
-"""``market up``, ``market worker`` and ``market migrate``: the commands that run a market."""
+"""``market up``, ``worker``, ``migrate`` and ``forget-sealed``: the commands that run a market."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from service_market.cli import text
+from service_market.cli.exits import ExitCode, Stop
 from service_market.cli.session import LangOption
 
 __all__ = ["add_to"]
@@ -23,8 +26,8 @@ HomeOption = Annotated[
 
 def add_to(root: typer.Typer) -> None:
     """Give ``root`` the commands of this module."""
-    for command in (up, worker, migrate):
-        root.command()(command)
+    for command in (up, worker, migrate, forget_sealed):
+        root.command(command.__name__.replace("_", "-"))(command)
 
 
 def up(
@@ -48,13 +51,13 @@ def up(
     Any number of processes may share one home or one DATABASE_URL. Everything that can be set is set by the
     environment (MARKET_…).
     """
-    from service_market.cli.starting import listen, load_settings
+    from service_market.cli.starting import heard_at, listen, load_settings
 
     settings = load_settings(home=home, host=host, port=port)
     with listen(settings.api.host, settings.api.port, fd) as listening:
         from service_market.cli import serving
 
-        serving.up(settings, listening, worker=not no_worker)
+        serving.up(heard_at(settings, listening), listening, worker=not no_worker)
 
 
 def worker(home: HomeOption = None, _lang: LangOption = None) -> None:
@@ -78,3 +81,27 @@ def migrate(home: HomeOption = None, _lang: LangOption = None) -> None:
     from service_market.cli import serving
 
     serving.migrate(settings)
+
+
+def forget_sealed(
+    *,
+    home: HomeOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    _lang: LangOption = None,
+) -> None:
+    """Drop what was sealed with a secret key that is lost.
+
+    A market does not start while its database holds something that its secret key can not open. Where that key is lost
+    for good, this drops those values: keys of services, which are registered again, set-up links, and the call-backs of
+    tenants, whose services report again after the next activation.
+    """
+    from service_market.cli.starting import load_settings
+
+    settings = load_settings(home=home)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Stop(ExitCode.USAGE, text.FORGETTING_NEEDS_YES())
+        typer.confirm(text.SURE_TO_FORGET(), abort=True, err=True)
+    from service_market.cli import serving
+
+    serving.forget(settings)

@@ -78,8 +78,9 @@ def register(
     except Refused as refused:
         if refused.error != "manifest_invalid" or not refused.details:
             raise
+        count = len(refused.details)
         session.screen.say("\n".join(_as_compiler(str(manifest), source, refused.details)))
-        raise Stop(refused.code, text.FAULTS(count=len(refused.details))) from None
+        raise Stop(refused.code, text.FAULTS(count=count) if count > 1 else text.FAULT()) from None
     if service["warnings"]:
         session.screen.say("\n".join(_as_compiler(str(manifest), source, service["warnings"])), style="yellow")
     if not no_wait:
@@ -107,7 +108,7 @@ def show(session: Session, service_id: Annotated[str, typer.Argument(metavar="SE
 def verify(
     session: Session, service_id: Annotated[str, typer.Argument(metavar="SERVICE")], *, no_wait: NoWait = False
 ) -> None:
-    """Ask the service for its health again, and list or reject it by the answer."""
+    """Ask the service again for its health, and whether it knows the key; list or reject it by the answers."""
     service = session.market.send("POST", path("services", service_id, "verify")).data
     if not no_wait:
         service = wait_for_verification(session, service_id)

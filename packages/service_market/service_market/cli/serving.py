@@ -7,6 +7,7 @@ its jobs, the database stops. What is wrong with the home or the database is one
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -20,19 +21,21 @@ from fastapi import FastAPI
 from mt_paas.errors import MtPaasError
 from sqlalchemy.exc import OperationalError
 
-from service_market.assembly import Market, assemble, management_database
+from service_market.assembly import Market, assemble, forget_sealed, management_database, require_readable
 from service_market.cli import text
 from service_market.cli.exits import ExitCode, Stop
 from service_market.cli.remote import TOKEN_FILE
 from service_market.cli.screen import Screen
 from service_market.core import log
+from service_market.core.errors import Unauthenticated
 from service_market.main import create_app
 from service_market.migrations.upgrade import upgrade
 from service_market.rooms.identity import public as identity
+from service_market.rooms.identity.errors import TokenUnknown
 from service_market.settings import Settings
 from service_market.worker import keep_working, until_signalled
 
-__all__ = ["migrate", "up", "worker"]
+__all__ = ["forget", "migrate", "up", "worker"]
 
 _GRACE = 10  # seconds for requests that are being answered at the end
 
@@ -62,6 +65,13 @@ def migrate(settings: Settings) -> None:
         Screen().say(text.UP_TO_DATE(after=after))
     else:
         Screen().say(text.MIGRATED(before=before or text.NO_SCHEMA(), after=after))
+
+
+def forget(settings: Settings) -> None:
+    """Drop what was sealed with a lost key, and say how much that was."""
+    log.configure(settings.log_level)
+    with _sentences():
+        Screen().say(text.FORGOTTEN(count=asyncio.run(_forget(settings))))
 
 
 async def _serve(settings: Settings, listening: socket.socket, *, worker: bool) -> None:
@@ -103,11 +113,18 @@ async def _migrate(settings: Settings) -> tuple[str | None, str | None]:
         return await asyncio.to_thread(upgrade, addresses)
 
 
+async def _forget(settings: Settings) -> int:
+    async with management_database(settings) as addresses:
+        await asyncio.to_thread(upgrade, addresses)
+        return await forget_sealed(settings, addresses)
+
+
 @asynccontextmanager
 async def _market(settings: Settings) -> AsyncIterator[Market]:
     """Give a market whose database runs and is at the head of its schema."""
     async with management_database(settings) as addresses:
         await asyncio.to_thread(upgrade, addresses)
+        await require_readable(settings, addresses)
         market = assemble(settings, addresses)
         try:
             yield market
@@ -116,13 +133,29 @@ async def _market(settings: Settings) -> AsyncIterator[Market]:
 
 
 async def _keep_operator_token(market: Market, file: Path) -> Path:
-    """Leave a token of the operator in ``file``, readable by its owner alone; one that works is kept."""
-    found = await identity.authenticate(market.kernel, _read(file))
-    if found is None or not found.unfenced:
-        async with market.kernel.unit() as uow:
-            token = await identity.bootstrap_operator(uow, name=f"{TOKEN_FILE} of {socket.gethostname()}")
-        _write(file, token)
+    """Leave a token of the operator in ``file``, readable by its owner alone; one that works is kept.
+
+    One that this database does not know may be another's that shares the home: it is put aside, and that is said.
+    """
+    there = _read(file)
+    try:
+        if there and (await identity.authenticate(market.kernel, there)).unfenced:
+            return file
+    except TokenUnknown:
+        _put_aside(file, there)
+    except Unauthenticated:
+        pass  # expired or revoked, and of this database: nobody misses it
+    async with market.kernel.unit() as uow:
+        token = await identity.bootstrap_operator(uow, name=f"{TOKEN_FILE} of {socket.gethostname()}")
+    _write(file, token)
     return file
+
+
+def _put_aside(file: Path, token: str) -> None:
+    """Rename the file by what everybody may know of its token: the prefix that lists show."""
+    aside = file.with_name(f"{file.name}.{re.sub('[^A-Za-z0-9_-]', '_', token[:8])}")
+    file.replace(aside)
+    Screen().say(text.TOKEN_ASIDE(file=file, aside=aside), style="yellow")
 
 
 def _read(file: Path) -> str:
@@ -178,10 +211,17 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except MtPaasError as error:
-        raise Stop(ExitCode.FAILED, str(error)) from None
+        raise Stop(ExitCode.FAILED, _with_hint(" ".join(str(error).split()))) from None
     except OperationalError as error:
-        raise Stop(ExitCode.FAILED, text.DATABASE_AWAY(why=str(error.orig).strip().partition("\n")[0])) from None
+        why = str(error.orig).strip().partition("\n")[0]
+        raise Stop(ExitCode.FAILED, _with_hint(text.DATABASE_AWAY(why=why))) from None
     except CommandError:
         raise Stop(ExitCode.FAILED, text.SCHEMA_NEWER()) from None
     except OSError as error:
         raise Stop(ExitCode.FAILED, text.FILE_UNUSABLE(file=error.filename, why=error.strerror)) from None
+
+
+def _with_hint(said: str) -> str:
+    """Return the sentence, and what to do where it says that the database is not there."""
+    missing = re.search(r'database "([^"]+)" does not exist', said)
+    return f"{said} {text.MAKE_DATABASE(name=missing[1])}" if missing else said

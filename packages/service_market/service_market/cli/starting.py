@@ -6,9 +6,11 @@ Both are tried before the server is imported, which takes seconds: a mistake is 
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,12 @@ from pydantic_settings import SettingsError
 
 from service_market.cli import text
 from service_market.cli.exits import ExitCode, Stop
+from service_market.core.faults import sentence
 from service_market.settings import Settings
 
-__all__ = ["listen", "load_settings"]
+__all__ = ["heard_at", "listen", "load_settings"]
+
+_PREFIX = "MARKET_"
 
 
 def load_settings(*, home: Path | None = None, host: str | None = None, port: int | None = None) -> Settings:
@@ -33,10 +38,44 @@ def load_settings(*, home: Path | None = None, host: str | None = None, port: in
     try:
         return Settings(**given)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, each['loc'])) or 'settings'}: {each['msg']}" for each in error.errors()]
-        raise Stop(ExitCode.USAGE, text.BAD_SETTINGS(faults="; ".join(faults))) from None
+        faults = "; ".join(f"{_variable(each['loc'])}{sentence(each)}" for each in error.errors())
+        raise Stop(ExitCode.USAGE, text.BAD_SETTINGS(faults=faults)) from None
     except SettingsError as error:
-        raise Stop(ExitCode.USAGE, text.BAD_SETTINGS(faults=error)) from None
+        raise Stop(ExitCode.USAGE, text.BAD_SETTINGS(faults=f'{_not_json(error)}it must be JSON, as ["…"]')) from None
+
+
+def heard_at(settings: Settings, listening: socket.socket) -> Settings:
+    """Return the settings with the address that is really listened on, for it may have come with a descriptor."""
+    host, port = listening.getsockname()[:2]
+    return settings.model_copy(update={"api": settings.api.model_copy(update={"host": host, "port": port})})
+
+
+def _variable(place: Sequence[int | str]) -> str:
+    """Return the environment's name for the setting at ``place``, before a colon; nothing where several are meant."""
+    names = [str(part) for part in place if isinstance(part, str)]
+    if not names:
+        return ""
+    name = "__".join(names).upper()
+    return f"{name if name.endswith('DATABASE_URL') else _PREFIX + name}: "
+
+
+def _not_json(error: SettingsError) -> str:
+    """Return which variables of the field that could not be read do not hold JSON, before a colon."""
+    field = re.search(r'field "(\w+)"', str(error))
+    found = [
+        name
+        for name, value in os.environ.items()
+        if field and re.fullmatch(rf"{_PREFIX}{field[1]}(__\w+)?", name, re.IGNORECASE) and not _is_json(value)
+    ]
+    return f"{', '.join(found)}: " if found else ""
+
+
+def _is_json(value: str) -> bool:
+    try:
+        json.loads(value)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager

@@ -91,6 +91,12 @@ def show_list(
     listed(session, "subscriptions", _COLUMNS, limit, state=state, service_id=service)
 
 
+@market_command(app, "show")
+def show(session: Session, subscription_id: _Id) -> None:
+    """Show one subscription."""
+    session.screen.thing(session.market.get(path("subscriptions", subscription_id)), _COLUMNS)
+
+
 @market_command(app, "renew")
 def renew(
     session: Session,
@@ -99,13 +105,21 @@ def renew(
     months: Annotated[int | None, typer.Option(min=1, max=120, show_default="as the term before")] = None,
     no_wait: NoWait = False,
 ) -> None:
-    """Give a subscription a new term; a tenant that had expired comes back with its data."""
+    """Give a subscription a new term: after the running one, or from now if that has ended.
+
+    A tenant that was closed with its subscription comes back with its data.
+    """
     _change(session, subscription_id, "renew", {"term_months": months}, wait=not no_wait)
 
 
 @market_command(app, "cancel")
 def cancel(session: Session, subscription_id: _Id, *, no_wait: NoWait = False) -> None:
-    """End a subscription now and deactivate its tenant; the data are kept until the reactivation deadline."""
+    """End a subscription now and deactivate its tenant.
+
+    The data are kept until the reactivation deadline: until then `market subscription renew` brings both back. A tenant
+    that was never active is cancelled with its subscription. Afterwards the organization may subscribe to the service
+    anew, by a tenant of another id.
+    """
     _change(session, subscription_id, "cancel", None, wait=not no_wait)
 
 

@@ -49,6 +49,12 @@ _HISTORY = (
     Column(text.WHO, "actor"),
     Column(text.REASON, "reason"),
 )
+_EVENTS = (
+    Column(text.RECEIVED, "received_at"),
+    Column(text.EVENT, "type"),
+    Column(text.SAID, "data"),
+    Column(text.HAPPENED, "happened_at"),
+)
 _LINK = (Column(text.LINK, "setup_url"), Column(text.EXPIRES, "expires_at"))
 _Id = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
 
@@ -100,6 +106,12 @@ def history(session: Session, tenant_id: _Id) -> None:
     session.screen.rows(session.market.get(path("tenants", tenant_id, "history")), _HISTORY)
 
 
+@market_command(app, "events")
+def events(session: Session, tenant_id: _Id, limit: Limit = 100) -> None:
+    """Show what the service told of the tenant by itself, newest first."""
+    listed(session, path("tenants", tenant_id, "events"), _EVENTS, limit)
+
+
 @market_command(app, "deactivate")
 def deactivate(
     session: Session,
@@ -118,7 +130,13 @@ def reactivate(
     tenant_id: _Id,
     *,
     renew: Annotated[
-        int | None, typer.Option(min=1, max=120, metavar="MONTHS", help="Renew its ended subscription as well.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=120,
+            metavar="MONTHS",
+            help="Renew its subscription if that has ended; one that runs stays as it is.",
+        ),
     ] = None,
     no_wait: NoWait = False,
 ) -> None:

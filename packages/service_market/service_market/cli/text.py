@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service_market.cli.exits import ExitCode
+from service_market.cli.korean import MEANINGS, Korean
 
-__all__ = ["REFUSALS", "Language", "Message", "speak", "spoken"]
+__all__ = ["REFUSALS", "Language", "Message", "meaning", "speak", "spoken"]
 
 
 class Language(StrEnum):
@@ -47,7 +48,15 @@ class Message:
 
     def __call__(self, **values: object) -> str:
         """Return it in the language that is spoken, with its placeholders filled."""
-        return (self.ko if spoken() is Language.KOREAN else self.en).format(**values)
+        if spoken() is Language.KOREAN:
+            return self.ko.format(**{name: Korean(value) for name, value in values.items()})
+        return self.en.format(**values)
+
+
+def meaning(error: str, said: str) -> str:
+    """Return what the market said, in Korean first where that is spoken and the error word is known."""
+    known = MEANINGS.get(error) if spoken() is Language.KOREAN else None
+    return f"{known} ({said})" if known else said
 
 
 # --- failures ------------------------------------------------------------------------------------------------------
@@ -71,13 +80,13 @@ NOT_A_MARKET = Message(
 )
 BAD_URL = Message(
     "{url} is not the address of a market; write http://host:port.",
-    "{url}은(는) 마켓의 주소가 아닙니다. http://host:port 형식으로 쓰세요.",
+    "{url:은/는} 마켓의 주소가 아닙니다. http://host:port 형식으로 쓰세요.",
 )
 NO_TOKEN = Message(
     "There is no token: give --token, set MARKET_TOKEN, or name the market's folder by --home "
     "({file} can not be read).",
     "토큰이 없습니다. --token이나 MARKET_TOKEN으로 주거나 --home으로 마켓의 폴더를 알려 주세요"
-    "({file}을(를) 읽을 수 없습니다).",
+    "({file:을/를} 읽을 수 없습니다).",
 )
 BAD_TOKEN = Message(
     "That is not a token: it holds more than visible ASCII.", "토큰이 아닙니다. 보이는 ASCII 문자만 쓸 수 있습니다."
@@ -87,30 +96,38 @@ NO_KEY = Message(
     "서비스 키가 필요합니다. --key로 주거나 MARKET_SERVICE_KEY를 설정하세요.",
 )
 KEY_PROMPT = Message("Key by which the market calls the service", "마켓이 서비스를 호출할 때 쓰는 키")
-FILE_UNREADABLE = Message("{file} can not be read: {why}", "{file}을(를) 읽을 수 없습니다: {why}")
+FILE_UNREADABLE = Message("{file} can not be read: {why}", "{file:을/를} 읽을 수 없습니다: {why}")
 FAULTS = Message("{count} faults; nothing was registered.", "잘못된 곳이 {count}개 있어 등록하지 않았습니다.")
+FAULT = Message("A fault; nothing was registered.", "잘못된 곳이 있어 등록하지 않았습니다.")
 EXPECTED = Message("expected {what}", "필요한 것: {what}")
 BAD_PAIR = Message(
     "{pair} is not a setting; write --config name=value.",
-    "{pair}은(는) 설정이 아닙니다. --config 이름=값 형식으로 쓰세요.",
+    "{pair:은/는} 설정이 아닙니다. --config 이름=값 형식으로 쓰세요.",
 )
 SERVICE_REJECTED = Message("{service} was rejected: {why}", "{service} 등록이 거부되었습니다: {why}")
-NOT_ACCEPTED = Message("{service} stays listed as it was: {why}", "{service}은(는) 이전 버전 그대로입니다: {why}")
+NOT_ACCEPTED = Message("{service} stays listed as it was: {why}", "{service:은/는} 이전 버전 그대로입니다: {why}")
 OPERATION_FAILED = Message("{kind} of {tenant} failed: {why}", "{tenant}의 {kind} 작업이 실패했습니다: {why}")
 PURGE_NEEDS_YES = Message(
     "Purging {tenant} deletes its data for ever; say --yes to do it without being asked.",
-    "{tenant}을(를) purge하면 데이터가 영구히 삭제됩니다. 묻지 않고 하려면 --yes를 붙이세요.",
+    "{tenant:을/를} purge하면 데이터가 영구히 삭제됩니다. 묻지 않고 하려면 --yes를 붙이세요.",
 )
 
 # --- progress and results ------------------------------------------------------------------------------------------
 
-WAITING_FOR = Message("waiting for {what}", "{what}을(를) 기다리는 중")
+WAITING_FOR = Message("waiting for {what}", "{what:을/를} 기다리는 중")
 WATCHING = Message("{kind} of {tenant}, operation {id}", "{tenant}의 {kind} 작업 {id}")
 NO_WORKER_YET = Message(
     "Nothing has happened for {seconds} s. Is a worker running? Start one with: market worker",
     "{seconds}초 동안 아무 일도 없습니다. 작업자가 실행 중인지 확인하세요. 시작하려면: market worker",
 )
-ATTEMPT_FAILED = Message("attempt {number}: {why}; trying again", "{number}번째 시도: {why}; 다시 시도합니다")
+NOT_BEGUN = Message("it can not begin: {why}; looking again", "시작할 수 없습니다: {why}; 다시 확인합니다")
+ATTEMPT_FAILED = Message("{why}; trying again", "{why}; 다시 시도합니다")
+AGAIN = Message("trying again", "다시 시도합니다")
+STEP_UNDONE = Message("{step}: taken back", "{step}: 되돌렸습니다")
+STEP_NOT_UNDONE = Message("{step}: could not be taken back: {why}", "{step}: 되돌리지 못했습니다: {why}")
+TRY_AGAIN = Message(
+    "When the cause is put right, try it again with: {command}", "원인을 바로잡은 뒤 다시 시도하려면: {command}"
+)
 STILL_UNDER_WAY = Message(
     "It goes on in the market. To watch it: market operation show {id} --watch",
     "작업은 마켓에서 계속됩니다. 지켜보려면: market operation show {id} --watch",
@@ -135,6 +152,12 @@ NO = Message("no", "아니요")
 
 LISTENING = Message("Service Market is at {url} (API: {url}/api/v1)", "Service Market 주소: {url} (API: {url}/api/v1)")
 TOKEN_AT = Message("The operator's token is in {file}", "운영자 토큰 파일: {file}")
+TOKEN_ASIDE = Message(
+    "The token in {file} is not of this database. It is kept in {aside}, and a new one made: a home is for one "
+    "database, give each its own by --home.",
+    "{file}의 토큰은 이 데이터베이스의 것이 아닙니다. {aside}에 옮겨 두고 새로 만들었습니다. 홈 하나에는 데이터베이스 "
+    "하나만 쓰고, 다른 것은 --home으로 나누세요.",
+)
 WITHOUT_WORKER = Message(
     "This process runs no worker; somewhere there must be one: market worker",
     "이 프로세스는 작업자를 실행하지 않습니다. 따로 실행하세요: market worker",
@@ -142,8 +165,21 @@ WITHOUT_WORKER = Message(
 WORKING = Message("The worker runs. Ctrl-C ends it.", "작업자가 실행 중입니다. Ctrl-C로 끝냅니다.")
 TO_END = Message("Ctrl-C ends it.", "Ctrl-C로 끝냅니다.")
 STOPPED = Message("Stopped.", "종료했습니다.")
-MIGRATED = Message("The schema went from {before} to {after}.", "스키마를 {before}에서 {after}(으)로 올렸습니다.")
+MIGRATED = Message("The schema went from {before} to {after}.", "스키마를 {before}에서 {after:으로/로} 올렸습니다.")
 UP_TO_DATE = Message("The schema is at {after} already.", "스키마는 이미 {after}입니다.")
+FORGOTTEN = Message(
+    "Sealed values that were dropped: {count}. Register each service again.",
+    "버린 암호화 값: {count}. 서비스를 각각 다시 등록하세요.",
+)
+SURE_TO_FORGET = Message(
+    "Drop every service key, set-up link and call-back that the present secret key can not open?",
+    "지금의 비밀 키로 열 수 없는 서비스 키와 설정 링크, 콜백을 모두 버릴까요?",
+)
+FORGETTING_NEEDS_YES = Message(
+    "This drops the service keys and set-up links that the present secret key can not open; say --yes to do it without "
+    "being asked.",
+    "지금의 비밀 키로 열 수 없는 서비스 키와 설정 링크를 버립니다. 묻지 않고 하려면 --yes를 붙이세요.",
+)
 NO_SCHEMA = Message("nothing", "없음")
 PORT_IN_USE = Message(
     "Port {port} of {host} is in use: choose another with --port, or end what uses it.",
@@ -155,12 +191,13 @@ CANNOT_LISTEN = Message(
 NOT_A_SOCKET = Message("Descriptor {fd} is not a socket: {why}", "{fd}번 디스크립터는 소켓이 아닙니다: {why}")
 BAD_SETTINGS = Message("The settings are not right: {faults}", "설정이 올바르지 않습니다: {faults}")
 DATABASE_AWAY = Message("The database can not be used: {why}", "데이터베이스를 쓸 수 없습니다: {why}")
+MAKE_DATABASE = Message("Make it first, with: createdb {name}", "먼저 만드세요: createdb {name}")
 SCHEMA_NEWER = Message(
     "The database's schema is not one that this version of the market knows; use the version that made it, or a newer "
     "one.",
     "데이터베이스의 스키마를 이 버전의 마켓이 알지 못합니다. 그 스키마를 만든 버전이나 더 새 버전을 쓰세요.",
 )
-FILE_UNUSABLE = Message("{file} can not be used: {why}", "{file}을(를) 쓸 수 없습니다: {why}")
+FILE_UNUSABLE = Message("{file} can not be used: {why}", "{file:을/를} 쓸 수 없습니다: {why}")
 
 # --- column headers ------------------------------------------------------------------------------------------------
 
@@ -202,6 +239,10 @@ REPORTED = Message("service reports", "서비스 보고")
 ACTIVATED = Message("activated", "활성화")
 DEACTIVATED = Message("deactivated", "비활성화")
 WHEN = Message("when", "시각")
+HAPPENED = Message("happened", "일어난 시각")
+RECEIVED = Message("received", "받은 시각")
+EVENT = Message("event", "이벤트")
+SAID = Message("said", "내용")
 TO = Message("to", "이후")
 BEFORE = Message("from", "이전")
 WHO = Message("by", "요청자")
@@ -223,7 +264,7 @@ NOT_A_DEMO = Message(
 TOO_MANY_DEMOS = Message("Too many demos run in {folder}.", "{folder}에서 너무 많은 데모가 실행 중입니다.")
 DEMO_NEEDS = Message(
     "The demo needs {services}, which is not installed: run it in the repository, with make demo.",
-    "데모에는 {services}이(가) 필요하지만 설치되어 있지 않습니다. 저장소에서 make demo로 실행하세요.",
+    "데모에는 {services:이/가} 필요하지만 설치되어 있지 않습니다. 저장소에서 make demo로 실행하세요.",
 )
 DEMO_START = Message("the market and two services answer", "마켓과 두 서비스가 응답합니다")
 DEMO_REGISTER = Message(
@@ -251,7 +292,7 @@ DEMO_REACTIVATE = Message("renewed and reactivated", "갱신하여 다시 활성
 DEMO_STILL_THERE = Message("the notes are still there", "노트가 그대로 있습니다")
 DEMO_PURGE = Message(
     "{tenant} is purged; {service} knows it no more, and the others are unharmed",
-    "{tenant}을(를) purge했습니다. {service}은(는) 더 이상 알지 못하고 다른 테넌트는 그대로입니다",
+    "{tenant:을/를} purge했습니다. {service:은/는} 더 이상 알지 못하고 다른 테넌트는 그대로입니다",
 )
 DEMO_DONE = Message("Everything was as it must be, in {seconds} s.", "모두 올바르게 동작했습니다({seconds}초).")
 DEMO_STANDS = Message(
@@ -261,7 +302,7 @@ The operator's token  {token}
 Logs                  {folder}/logs
 
 Try:
-  export MARKET_URL={url} MARKET_HOME={folder}
+  {path}export MARKET_URL={url} MARKET_HOME={folder}
   market tenant list
   market tenant history hallym_univ
   market operation list
@@ -274,7 +315,7 @@ Ctrl-C ends the market and the services.""",
 로그          {folder}/logs
 
 해 보기:
-  export MARKET_URL={url} MARKET_HOME={folder}
+  {path}export MARKET_URL={url} MARKET_HOME={folder}
   market tenant list
   market tenant history hallym_univ
   market operation list
@@ -285,10 +326,10 @@ Ctrl-C로 마켓과 서비스를 끝냅니다.""",
 DEMO_NOTES = Message("notes", "노트")
 DEMO_TOOK = Message("activated in", "활성화 시간")
 DEMO_SILENT = Message(
-    "{program} did not answer within {seconds} s", "{program}이(가) {seconds}초 안에 응답하지 않았습니다"
+    "{program} did not answer within {seconds} s", "{program:이/가} {seconds}초 안에 응답하지 않았습니다"
 )
 DEMO_ENDED = Message(
-    "{program} ended by itself (exit code {code})", "{program}이(가) 스스로 끝났습니다(종료 코드 {code})"
+    "{program} ended by itself (exit code {code})", "{program:이/가} 스스로 끝났습니다(종료 코드 {code})"
 )
 DEMO_NO_ANSWER = Message("{call} got no answer: {why}", "{call}에 응답이 없습니다: {why}")
 DEMO_WRONG_STATUS = Message(
@@ -301,5 +342,5 @@ DEMO_WRONG_STATE = Message(
 DEMO_LINK_TWICE = Message(
     "the market gave the set-up link of {tenant} out twice", "마켓이 {tenant}의 설정 링크를 두 번 내주었습니다"
 )
-DEMO_STUCK = Message("{what} is still {state} after {seconds} s", "{what}이(가) {seconds}초 뒤에도 {state}입니다")
+DEMO_STUCK = Message("{what} is still {state} after {seconds} s", "{what:이/가} {seconds}초 뒤에도 {state}입니다")
 DEMO_NOT_EQUAL = Message("{found} is there where {expected} was due", "{expected}이어야 하는데 {found}입니다")

@@ -18,7 +18,10 @@ __all__ = ["finish", "follow", "require_success", "wait_for_verification"]
 
 _SHORTEST, _LONGEST = 0.1, 1.0  # seconds between two looks
 _PATIENCE = 10.0  # seconds after which somebody should look for a worker
-_MARKS = {"done": ("✓", "green"), "undone": ("↶", "yellow")}
+_UNDER_WAY = {"uncertain", "accepted", "undo_accepted"}  # it was sent, and has not ended yet
+_MARKS = {"done": ("✓", "green"), "undone": ("–", "yellow")}
+#: What people do about an operation that failed, by its kind.
+_AGAIN = {"activate": "retry", "reactivate": "retry", "deactivate": "deactivate", "purge": "purge"}
 
 
 def follow(session: Session, operation_id: str) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def follow(session: Session, operation_id: str) -> dict[str, Any]:
                 if operation["state"] in {"succeeded", "failed"}:
                     return operation
                 waited = next(looks)
-                if operation["state"] == "pending":
+                if operation["state"] == "pending" and not operation["error"]:
                     told.wonder(waited)
         except KeyboardInterrupt:
             session.screen.say(text.STILL_UNDER_WAY(id=operation_id))
@@ -57,10 +60,11 @@ def finish(session: Session, answer: Answer, *, wait: bool) -> dict[str, Any] | 
 def require_success(operation: dict[str, Any]) -> dict[str, Any]:
     """Return the operation, which has ended. Raises :class:`~service_market.cli.exits.Stop` where it failed."""
     if operation["state"] == "failed":
-        why = (operation["error"] or {}).get("message", "?")
-        raise Stop(
-            ExitCode.FAILED, text.OPERATION_FAILED(kind=operation["kind"], tenant=operation["tenant_id"], why=why)
-        )
+        kind, tenant = operation["kind"], operation["tenant_id"]
+        said = text.OPERATION_FAILED(kind=kind, tenant=tenant, why=(operation["error"] or {}).get("message", "?"))
+        if kind in _AGAIN:
+            said += f"\n{text.TRY_AGAIN(command=f'market tenant {_AGAIN[kind]} {tenant}')}"
+        raise Stop(ExitCode.FAILED, said)
     return operation
 
 
@@ -92,8 +96,19 @@ def _looks() -> Iterator[float]:
         delay = min(delay * 1.3, _LONGEST)
 
 
+def _of_step(step: dict[str, Any]) -> str:
+    """Return how the step ended, and why if it did not end well."""
+    name, why = step["name"], step["error"]
+    match step["state"]:
+        case "undone":
+            return text.STEP_UNDONE(step=name)
+        case "undo_failed":
+            return text.STEP_NOT_UNDONE(step=name, why=why)
+    return f"{name}: {why}" if why else str(name)
+
+
 class _Told:
-    """What was said already of something that is waited for, so that nothing is said twice."""
+    """What was said already of something that is waited for, so that nothing is said twice: only what changes."""
 
     def __init__(self, session: Session) -> None:
         self._screen = session.screen
@@ -104,14 +119,15 @@ class _Told:
         kind, tenant = operation["kind"], operation["tenant_id"]
         self._once(("operation",), text.WATCHING(kind=kind, tenant=tenant, id=operation["id"]), "")
         for step in operation["steps"]:
-            if step["state"] == "uncertain":  # it was sent, and is not answered yet
+            if step["state"] in _UNDER_WAY:
                 continue
             mark, style = _MARKS.get(step["state"], ("✗", "red"))
-            why = f": {step['error']}" if step["error"] else ""
-            self._once((step["name"], step["state"], step["attempts"]), f"  {mark} {step['name']}{why}", style)
+            self._once(("step", step["name"], step["state"], step["error"]), f"  {mark} {_of_step(step)}", style)
         if operation["error"] and operation["next_attempt_at"]:
-            number, why = operation["attempt"], operation["error"]["message"]
-            self._once(("attempt", number), f"  … {text.ATTEMPT_FAILED(number=number, why=why)}", "yellow")
+            why = operation["error"]["message"]
+            said = text.ATTEMPT_FAILED(why=why) if operation["attempt"] else text.NOT_BEGUN(why=why)
+            told = any(step["state"] == "failed" and step["error"] == why for step in operation["steps"])
+            self._once(("attempt", why), f"  … {text.AGAIN() if told else said}", "yellow")
 
     def wonder(self, waited: float) -> None:
         """Say, once and after a while, that there may be no worker."""

@@ -3,7 +3,7 @@
 ::
 
     MarketError
-    ├── Unauthenticated          401 unauthenticated
+    ├── Unauthenticated          401 unauthenticated     (rooms subclass it)
     ├── Forbidden                403 forbidden
     ├── NotFound                 404 not_found           (rooms subclass it: tenant_not_found…)
     ├── Conflict                 409 conflict            (rooms subclass it)

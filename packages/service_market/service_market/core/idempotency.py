@@ -61,7 +61,7 @@ class MarketRoute(APIRoute):
             kernel: Kernel = request.app.state.kernel
             principal: Principal | None = getattr(request.state, "principal", None)
             if principal is None or principal.token_id is None:
-                raise Unauthenticated
+                raise getattr(request.state, "refusal", Unauthenticated)
             key = request.headers.get(IDEMPOTENCY_HEADER)
             body = await request.body()
             guard.check(request, body if self.body_field else b"")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import procrastinate
 from procrastinate import exceptions
 from procrastinate.jobs import DeleteJobCondition, Status
+from sqlalchemy import text
 
 from service_market.core.log import get_logger
 from service_market.core.traces import places
@@ -30,6 +31,9 @@ __all__ = ["Job", "JobQueue", "WorkerOptions"]
 #: Work that calls services, and the market's own ticks: slow services must not keep the clock from ticking.
 _WORK, _TICKS = "work", "ticks"
 _TICKS_AT_ONCE = 3
+_HASTEN = """
+    UPDATE procrastinate_jobs SET scheduled_at = clock_timestamp()
+    WHERE queueing_lock = :queueing_lock AND status = 'todo' AND scheduled_at > clock_timestamp()"""
 log = get_logger(__name__)
 
 
@@ -127,6 +131,10 @@ class JobQueue:
                 await deferrer.defer_async(**arguments)
         except exceptions.AlreadyEnqueued:
             log.debug("job is waiting already", job=name)
+
+    async def hasten(self, session: AsyncSession, queueing_lock: str) -> None:
+        """Make the job that waits under ``queueing_lock`` due now, in the session's transaction."""
+        await session.execute(text(_HASTEN), {"queueing_lock": queueing_lock})
 
     async def rescue(self, *, stalled_after: float) -> int:
         """Give the jobs of workers that were silent for ``stalled_after`` seconds to others; return how many."""

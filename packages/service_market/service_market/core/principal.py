@@ -61,7 +61,7 @@ def require(permission: str | None) -> Any:
     async def check(request: Request) -> None:
         principal: Principal | None = getattr(request.state, "principal", None)
         if principal is None:
-            raise Unauthenticated
+            raise getattr(request.state, "refusal", Unauthenticated)
         if permission is not None and not principal.may(permission):
             raise Forbidden(f"This needs the permission {permission}, which this token does not have.")
 

@@ -15,7 +15,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from service_market.core.errors import Busy, InvalidBody, MarketError, Unavailable
+from service_market.core.errors import Busy, InvalidBody, MarketError, Unauthenticated, Unavailable
+from service_market.core.faults import sentence
 from service_market.core.log import get_logger
 from service_market.core.traces import places
 
@@ -67,7 +68,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [("/".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+        faults = [("/".join(map(str, fault["loc"])), sentence(fault)) for fault in error.errors()]
         return _answer(request, InvalidBody.of(faults))
 
     @app.exception_handler(HTTPException)
@@ -146,5 +147,8 @@ def problem(
         retryable=retryable,
         details=details,
     )
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    headers = None
+    if status == HTTPStatus.UNAUTHORIZED:  # a token that was sent and refused: RFC 6750, section 3.1
+        refused = code != Unauthenticated.code
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if refused else "Bearer"}
     return JSONResponse(body.model_dump(exclude_none=True), status, headers, media_type="application/problem+json")

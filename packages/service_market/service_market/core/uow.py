@@ -73,6 +73,10 @@ class UnitOfWork:
             self.session, job, lock=lock, queueing_lock=queueing_lock, delay=delay, **arguments
         )
 
+    async def hasten(self, queueing_lock: str) -> None:
+        """Make the job that waits under ``queueing_lock`` due as soon as this transaction is committed."""
+        await self._kernel.jobs.hasten(self.session, queueing_lock)
+
     async def __aenter__(self) -> Self:
         return self
 

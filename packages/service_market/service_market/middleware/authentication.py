@@ -6,15 +6,19 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service_market.core.errors import Unauthenticated
 from service_market.core.principal import Principal
 
 __all__ = ["AuthenticationMiddleware"]
 
 
 class AuthenticationMiddleware:
-    """Puts the :class:`Principal` of ``Authorization: Bearer …`` on the request's state; None where there is none."""
+    """Puts the :class:`Principal` of ``Authorization: Bearer …`` on the request's state; None where there is none.
 
-    def __init__(self, app: ASGIApp, authenticate: Callable[[str], Awaitable[Principal | None]]) -> None:
+    Where ``authenticate`` raises :class:`Unauthenticated`, that is ``refusal``: why there is none.
+    """
+
+    def __init__(self, app: ASGIApp, authenticate: Callable[[str], Awaitable[Principal]]) -> None:
         self.app = app
         self.authenticate = authenticate
 
@@ -23,6 +27,11 @@ class AuthenticationMiddleware:
         if scope["type"] == "http":
             header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
             scheme, _, token = header.partition(" ")
-            principal = await self.authenticate(token.strip()) if scheme.lower() == "bearer" and token else None
-            scope.setdefault("state", {})["principal"] = principal
+            state = scope.setdefault("state", {})
+            state["principal"], state["refusal"] = None, Unauthenticated()
+            if scheme.lower() == "bearer" and token.strip():
+                try:
+                    state["principal"] = await self.authenticate(token.strip())
+                except Unauthenticated as refusal:
+                    state["refusal"] = refusal
         await self.app(scope, receive, send)

@@ -136,7 +136,7 @@ def _address_in(log: Path, process: subprocess.Popen[bytes]) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def _served() -> Iterator[tuple[FakeService, str]]:
+def _served() -> Iterator[tuple[FakeService, str, asyncio.AbstractEventLoop]]:
     """A service on a thread of its own."""
     ready: list[tuple[FakeService, str]] = []
     started, loop = threading.Event(), asyncio.new_event_loop()
@@ -152,7 +152,7 @@ def _served() -> Iterator[tuple[FakeService, str]]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
     thread.start()
     assert started.wait(DEADLINE)
-    yield ready[0]
+    yield (*ready[0], loop)
     loop.call_soon_threadsafe(end.set)
     thread.join(DEADLINE)
     loop.close()
@@ -165,19 +165,24 @@ class Tutor:
     service: FakeService
     manifest: Path
     base_url: str
+    loop: asyncio.AbstractEventLoop
 
     @property
     def key(self) -> str:
         return self.service.api_key
 
+    def has_reported(self) -> None:
+        """Wait until every event that the service has told was taken, or was not."""
+        asyncio.run_coroutine_threadsafe(self.service.events_posted(), self.loop).result(DEADLINE)
+
 
 @pytest.fixture
-def tutor(_served: tuple[FakeService, str], tmp_path: Path) -> Iterator[Tutor]:
+def tutor(_served: tuple[FakeService, str, asyncio.AbstractEventLoop], tmp_path: Path) -> Iterator[Tutor]:
     """A service that answers rightly until a test tells it otherwise."""
-    service, url = _served
+    service, url, loop = _served
     manifest = tmp_path / "manifest.yaml"
     manifest.write_text(json.dumps(service.manifest(url).model_dump(mode="json", exclude_none=True), indent=2))
-    yield Tutor(service, manifest, url)
+    yield Tutor(service, manifest, url, loop)
     for operation in ("health", "activate", "deactivate", "status"):
         service.behave(rightly, on=operation)  # type: ignore[arg-type]  # the four words are its operations
 

@@ -104,6 +104,14 @@ class TestServices:
         assert any(each.startswith(f"{tutor.manifest}:2:1: service.vendor: is missing") for each in lines)
         assert result.stdout == ""
 
+    @pytest.mark.parametrize("nothing", ["", "\n", "# later\n"])
+    def test_an_empty_manifest_is_told_so(self, running: RunningMarket, tutor: Tutor, nothing: str) -> None:
+        tutor.manifest.write_text(nothing)
+        result = running.run("service", "register", str(tutor.manifest), "-k", tutor.key)
+        assert result.exit_code == ExitCode.INVALID
+        assert result.stderr.startswith(f"{tutor.manifest}:1:1: document: is empty; expected a manifest\n")
+        assert result.stderr.endswith("error: A fault; nothing was registered.\n")
+
     def test_a_file_that_is_not_there_is_told(self, running: RunningMarket) -> None:
         result = running.run("service", "register", "nowhere.yaml", "-k", "k" * 20)
         assert result.exit_code == ExitCode.USAGE
@@ -135,6 +143,7 @@ class TestSubscribing:
         result = running.run("subscribe", school, "fake_tutor", "basic", "--admin-email", "kim@hallym.ac.kr")
         assert result.exit_code == ExitCode.FAILED
         assert "the disk is full" in result.stderr
+        assert result.stderr.endswith(f"try it again with: market tenant retry {school}\n")
         assert running.data("tenant", "show", school)["state"] == "failed"
         listed.service.behave(rightly, on="activate")
         assert running.data("tenant", "retry", school)["state"] == "succeeded"
@@ -162,6 +171,7 @@ class TestSubscribing:
 
     def test_is_renewed_cancelled_swept_and_listed(self, running: RunningMarket, tenant: str) -> None:
         found = next(each for each in running.data("subscription", "list") if each["tenant_id"] == tenant)
+        assert running.data("subscription", "show", found["id"]) == found
         renewed = running.data("subscription", "renew", found["id"], "--months", "2")
         assert renewed["ends_at"] > found["ends_at"]
         assert running.data("subscription", "sweep") == {"expired": 0}
@@ -183,6 +193,14 @@ class TestTenants:
         assert "subscribed" in running.run("tenant", "history", tenant).stdout
         assert running.run("tenant", "list", "--state", "purged", "--service", "fake_tutor").stdout.count(tenant) >= 1
 
+    def test_show_what_their_service_told_by_itself(self, running: RunningMarket, tutor: Tutor, tenant: str) -> None:
+        """The fake service reports its usage when a tenant is activated, to where this market really listens."""
+        tutor.has_reported()
+        [told] = running.data("tenant", "events", tenant)
+        assert told["type"] == "usage.reported"
+        assert "usage.reported" in running.run("tenant", "events", tenant).stdout
+        assert running.run("tenant", "events", tenant, "--limit", "0").stderr == ""
+
     def test_are_not_purged_by_a_slip(self, running: RunningMarket, tenant: str) -> None:
         result = running.run("tenant", "purge", tenant)
         assert result.exit_code == ExitCode.USAGE
@@ -193,7 +211,7 @@ class TestTenants:
         assert running.run("tenant", "setup-link", tenant).exit_code == ExitCode.CONFLICT
 
     def test_that_are_not_there_are_not_found(self, running: RunningMarket) -> None:
-        for command in ("show", "history", "deactivate", "reactivate", "retry", "setup-link"):
+        for command in ("show", "history", "events", "deactivate", "reactivate", "retry", "setup-link"):
             assert running.run("tenant", command, "nobody").exit_code == ExitCode.NOT_FOUND
 
 
@@ -263,4 +281,4 @@ class TestReaching:
         by_environment = running.run("tenant", "show", "nobody", LC_ALL="ko_KR.UTF-8")
         assert by_option.exit_code == by_environment.exit_code == ExitCode.NOT_FOUND
         assert by_option.stderr == by_environment.stderr
-        assert by_option.stderr.startswith("오류: 찾을 수 없습니다")
+        assert by_option.stderr == ("오류: 찾을 수 없습니다: 그런 테넌트가 없습니다 (There is no tenant nobody.)\n")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from service_market.cli import text
 from service_market.cli.demo.keeper import Order, Program
 from service_market.cli.demo.place import Place, claim
 from service_market.cli.demo.processes import Processes, Surprise
+from service_market.cli.demo.show import _path_to_market
 from service_market.cli.exits import ExitCode, Stop
 
 SLEEPS = "import time; print('I am here', flush=True); time.sleep(1000)"
@@ -42,6 +45,27 @@ def order(place: Place, **scripts: str) -> Order:
         for name, script in scripts.items()
     ]
     return Order(programs, place.lock, server=None, run="")
+
+
+class TestCommandsToTry:
+    def test_work_in_a_shell_that_does_not_know_the_environment(self, tmp_path: Path) -> None:
+        """As after ``make demo``: the commands are typed as they are printed."""
+        said = text.DEMO_STANDS(url="http://127.0.0.1:1", token="t", folder=tmp_path, path=_path_to_market())
+        typed = "\n".join(line for line in said.splitlines() if line.startswith("  export"))
+        ran = subprocess.run(
+            ["/bin/sh", "-ec", f"{typed}\nmarket --version; market tenant list"],
+            env={"PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.stdout.startswith("market 0."), ran.stderr
+        assert ran.returncode == ExitCode.NOT_ALLOWED
+        assert str(tmp_path) in ran.stderr
+
+    def test_are_no_longer_than_they_must_be(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+        assert _path_to_market() == ""
 
 
 def eventually(happened: Callable[[], bool]) -> None:

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 HEAVY = ("fastapi", "sqlalchemy", "httpx2", "procrastinate", "pydantic", "mt_paas", "uvicorn")
 COMMANDS = [
-    *("up", "worker", "migrate", "demo", "subscribe"),
+    *("up", "worker", "migrate", "forget-sealed", "demo", "subscribe"),
     *("organization create", "organization list", "token create", "token list", "token revoke"),
     *("service register", "service list", "service show", "service verify"),
-    *("subscription list", "subscription renew", "subscription cancel", "subscription sweep"),
-    *("tenant list", "tenant show", "tenant history", "tenant deactivate", "tenant reactivate", "tenant retry"),
-    *("tenant purge", "tenant setup-link", "operation list", "operation show"),
+    *("subscription list", "subscription show", "subscription renew", "subscription cancel", "subscription sweep"),
+    *("tenant list", "tenant show", "tenant history", "tenant events", "tenant deactivate"),
+    *("tenant reactivate", "tenant retry", "tenant purge", "tenant setup-link", "operation list", "operation show"),
 ]
 
 

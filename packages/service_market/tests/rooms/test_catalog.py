@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ MANIFEST = Path(__file__).parents[3] / "mt_paas/tests/standard_api/manifest/keli
 KELI = MANIFEST.read_text(encoding="utf-8")
 KELI_URL = "https://keli.k-university.ai"
 KEY = "keli-market-key-4f1c9a"
+HEADER = "X-Market-API-Key"
 
 Ask = Callable[..., Awaitable[Any]]
 
@@ -33,6 +35,17 @@ def unhealthy(_: httpx2.Request) -> httpx2.Response:
     return httpx2.Response(200, json={"status": "unhealthy", "version": "1.0.0", "timestamp": now})
 
 
+def answering(status: int, error: str) -> Callable[[httpx2.Request], httpx2.Response]:
+    """A service that is healthy, and answers so to every call with a key."""
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/mt/health":
+            return healthy(request)
+        return httpx2.Response(status, json={"error": error, "message": f"You sent {request.headers[HEADER]}."})
+
+    return answer
+
+
 def unreachable(request: httpx2.Request) -> httpx2.Response:
     raise httpx2.ConnectError("all connection attempts failed", request=request)
 
@@ -43,8 +56,11 @@ class Vendors:
     def __init__(self) -> None:
         self.answers: dict[str, Callable[[httpx2.Request], httpx2.Response]] = {}
         self.asked: list[httpx2.Request] = []
+        self.meanwhile: Callable[[httpx2.Request], Awaitable[None]] | None = None
 
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        if self.meanwhile is not None:
+            await self.meanwhile(request)
         self.asked.append(request)
         return self.answers.get(str(request.url.copy_with(path="/")).rstrip("/"), healthy)(request)
 
@@ -94,7 +110,9 @@ class TestRegister:
         assert listed["reason"] is None
         assert listed["plans"] == ["basic", "standard", "premium"]
         assert listed["base_url"] == KELI_URL
-        assert [str(asked.url) for asked in vendors.asked] == [f"{KELI_URL}/mt/health"]
+        health, status = (str(asked.url) for asked in vendors.asked)
+        assert health == f"{KELI_URL}/mt/health"
+        assert re.fullmatch(rf"{KELI_URL}/mt/tenant/key-check-[0-9a-f]{{16}}/status", status)
         assert (await show("/services/keli_tutor/manifest"))["source"] == KELI
 
     async def test_health_is_asked_without_the_key(self, register, vendors):
@@ -123,6 +141,21 @@ class TestRegister:
             {"path": "mascot", "line": line, "column": 1, "message": "is not known here and is ignored"}
         ]
 
+    async def test_what_the_market_does_not_drive_is_told_with_its_place(self, register):
+        odd = KELI.replace('type: "api_key"', 'type: "oauth2"').replace(
+            'default: "DATABASE_PER_TENANT"', 'default: "DOCKER_PER_TENANT"'
+        )
+        accepted = await register(odd, base_url="https://tutor.example")
+        assert [(each["path"], each["line"], each["column"]) for each in accepted["warnings"]] == [
+            ("auth.type", 30, 9),
+            ("isolation.default", 38, 12),
+        ]
+        auth, isolation = (each["message"] for each in accepted["warnings"])
+        assert auth.startswith(
+            f"this market does not speak oauth2; it sends the key that it is given, in the header {HEADER}"
+        )
+        assert "starts no containers" in isolation
+
     async def test_the_address_may_be_another_than_the_manifest_says(self, register, show, vendors):
         await register(base_url="https://tutor.example")
         assert str(vendors.asked[0].url) == "https://tutor.example/mt/health"
@@ -141,7 +174,7 @@ class TestRegister:
         assert (again.status_code, again.json()) == (202, first.json())
         assert again.headers["Idempotency-Replayed"] == "true"
         await market.kernel.jobs.run_until_idle()
-        assert len(vendors.asked) == 1
+        assert len(vendors.asked) == 2  # health, and the key
 
     async def test_the_same_manifest_again_changes_the_key_alone(self, register, show, market):
         await register()
@@ -194,6 +227,63 @@ class TestVerify:
         await market.kernel.jobs.run_until_idle()
         listed = await show()
         assert (listed["state"], listed["reason"]) == ("listed", None)
+
+
+class TestKey:
+    @pytest.mark.parametrize(("status", "error"), [(401, "invalid_api_key"), (403, "forbidden")])
+    async def test_that_the_service_refuses_keeps_it_out_of_the_catalogue(self, register, show, vendors, status, error):
+        vendors.answers[KELI_URL] = answering(status, error)
+        await register()
+        rejected = await show()
+        assert rejected["state"] == "rejected"
+        assert rejected["reason"].startswith("the service refused the key; register it again with the right one: GET ")
+        assert rejected["reason"].endswith(f"/status answered {status} {error}: You sent ***.")
+
+    @pytest.mark.parametrize(("status", "error"), [(404, "tenant_not_found"), (404, "gone"), (422, "bad"), (200, "")])
+    async def test_that_the_service_has_read_is_good(self, register, show, vendors, status, error):
+        vendors.answers[KELI_URL] = answering(status, error)
+        await register()
+        assert (await show())["state"] == "listed"
+        assert vendors.asked[-1].headers[HEADER] == KEY
+
+    @pytest.mark.parametrize("status", [302, 500])
+    async def test_that_nobody_has_read_is_not_good(self, register, show, vendors, status):
+        vendors.answers[KELI_URL] = answering(status, "no")
+        await register()
+        rejected = await show()
+        assert (rejected["state"], rejected["reason"][:26]) == ("rejected", "the key could not be tried")
+
+    async def test_that_is_new_and_refused_leaves_the_one_before(self, register, show, vendors, market):
+        await register()
+        vendors.answers[KELI_URL] = answering(401, "invalid_api_key")
+        await register(key="keli-market-key-the-next")
+        kept = await show()
+        assert kept["state"] == "listed"
+        assert kept["reason"].startswith("the new key was not accepted: the service refused the key; ")
+        async with market.kernel.unit() as uow:
+            sealed = (await find_service(uow, "keli_tutor")).sealed_key
+            assert uow.box.open(sealed, context=key_context("keli_tutor")) == KEY
+
+    async def test_that_comes_while_another_is_tried_is_tried_as_well(self, register, show, vendors, operator, market):
+        await register()
+        came: list[str] = []
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            if request.url.path == "/mt/health":
+                return healthy(request)
+            came.append(request.headers[HEADER])
+            return httpx2.Response(404 if request.headers[HEADER] == KEY else 401, json={})
+
+        async def submit_another(_: Any) -> None:
+            if not came:
+                body = {"manifest": KELI, "api_key": "keli-market-key-that-is-wrong"}
+                assert (await operator.post("/services", json=body)).status_code == 202
+
+        vendors.answers[KELI_URL] = answer
+        vendors.meanwhile = submit_another
+        await register()
+        assert came == [KEY, "keli-market-key-that-is-wrong"]
+        assert "refused the key" in (await show())["reason"]
 
 
 class TestNewVersion:

@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from mt_paas.errors import OperationInProgress
 from mt_paas.standard_api.models import TenantState
 from mt_paas.testing.doubles import fail, garbage, refuse, rightly, silent
@@ -17,6 +18,12 @@ from service_market.rooms.provisioning.service.runner import enqueue
 from sqlalchemy import text
 
 NGINX = garbage(b"<html>404 Not Found</html>", status=404)
+
+
+@pytest.fixture
+def patience() -> float:
+    """Short, for services that say nothing."""
+    return 2
 
 
 async def subscription_of(scene: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -18,9 +19,18 @@ class TestActivation:
         assert [step["name"] for step in operation["steps"]] == ["activate", "verify", "health"]
         tenant = await scene.tenant()
         assert tenant["state"] == "active"
-        assert tenant["access_url"] == "https://fake.invalid/app/hallym_univ"
+        assert tenant["access_url"] == f"{scene.url}/app/hallym_univ"
         assert scene.service.tenants["hallym_univ"].request.plan == "premium"
         assert scene.service.tenants["hallym_univ"].request.admin.name == "홍길동"
+
+    async def test_the_features_of_its_plan_go_along_wherever_the_manifest_lists_them(self, scene: Any) -> None:
+        document = scene.service.manifest(scene.url).model_dump(mode="json", exclude_none=True)
+        document |= {"features": {}, "plans": {"premium": {"features": ["notes", "rag"]}}}
+        body = {"manifest": json.dumps(document), "api_key": scene.service.api_key}
+        assert (await scene.operator.post("/services", json=body)).status_code == 202
+        await scene.work()
+        await scene.operation((await scene.subscribe())["meta"]["operation"]["id"])
+        assert scene.service.tenants["hallym_univ"].request.features == ["notes", "rag"]
 
     async def test_every_step_is_written_down_with_who_and_why(self, active: Any) -> None:
         history = await active.get("/tenants/hallym_univ/history")
@@ -33,7 +43,7 @@ class TestActivation:
 
     async def test_the_setup_link_is_shown_once(self, active: Any) -> None:
         first = await active.operator.post("/tenants/hallym_univ/setup-link")
-        assert first.json()["data"]["setup_url"].startswith("https://fake.invalid/setup/")
+        assert first.json()["data"]["setup_url"].startswith(f"{active.url}/setup/")
         assert first.headers["cache-control"] == "no-store"
         again = await active.operator.post("/tenants/hallym_univ/setup-link")
         assert (again.status_code, again.json()["error"]) == (410, "setup_link_taken")
@@ -132,6 +142,13 @@ class TestReactivation:
         refused = await active.operator.post("/tenants/hallym_univ/reactivate", json={"renew_months": 1})
         assert (refused.status_code, refused.json()["error"]) == (410, "reactivation_deadline_passed")
 
+    async def test_a_term_that_still_runs_is_not_lengthened_by_coming_back(self, active: Any) -> None:
+        [before] = await active.get("/subscriptions")
+        await active.do("deactivate")
+        assert (await active.do("reactivate", renew_months=12))["state"] == "succeeded"
+        [after] = await active.get("/subscriptions")
+        assert after == before
+
     async def test_renewing_a_running_subscription_lengthens_it_and_calls_nobody(self, active: Any) -> None:
         before = (await active.operator.get("/subscriptions")).json()["data"][0]
         calls = len(active.service.calls)
@@ -146,7 +163,9 @@ class TestPurge:
     async def test_a_deactivated_tenant_is_deleted_with_a_receipt(self, active: Any) -> None:
         await active.do("deactivate")
         operation = await active.do("purge")
-        assert operation["result"]["service_answered"] == "200 deactivated, data_preserved: false"
+        receipt = operation["result"]["receipt"]
+        assert receipt["tenant_id"] == "hallym_univ"
+        assert operation["result"]["service_answered"] == f"200 purged at {receipt['purged_at']}"
         assert operation["result"]["verified"].startswith("its status says 4")
         assert (await active.tenant())["state"] == "purged"
         assert "hallym_univ" in active.service.purged

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -86,12 +88,20 @@ def _play(place: Place, port: int, *, once: bool) -> None:
 def _stand(screen: Screen, processes: Processes, place: Place, url: str) -> None:
     token = place.folder / TOKEN_FILE
     try:
-        screen.say(text.DEMO_STANDS(url=url, token=token, folder=place.folder))
+        screen.say(text.DEMO_STANDS(url=url, token=token, folder=place.folder, path=_path_to_market()))
         while True:
             processes.require_all()
             time.sleep(_LOOK)
     except KeyboardInterrupt:
         screen.say("")
+
+
+def _path_to_market() -> str:
+    """Return the line without which the shell that started the demo does not find ``market``; empty where it does."""
+    scripts = Path(sys.executable).parent
+    if shutil.which("market") == str(scripts / "market"):
+        return ""
+    return f"export PATH={shlex.quote(str(scripts))}:$PATH\n  "
 
 
 def _told(surprise: Surprise, processes: Processes, place: Place) -> str:

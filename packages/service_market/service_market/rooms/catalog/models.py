@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service_market.core.db import Base
 from service_market.core.ids import new_id
+from service_market.core.seals import SealedBytes
 
 __all__ = ["ManifestVersion", "Service"]
 
@@ -40,8 +41,8 @@ class Service(Base):
     vendor_organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organization.id"))
     state: Mapped[str]
     reason: Mapped[str | None]
-    sealed_key: Mapped[bytes]
-    proposed_sealed_key: Mapped[bytes | None]
+    sealed_key: Mapped[SealedBytes]
+    proposed_sealed_key: Mapped[SealedBytes | None]
     current_id: Mapped[UUID | None] = mapped_column(ForeignKey("manifest_version.id", use_alter=True))
     proposed_id: Mapped[UUID | None] = mapped_column(ForeignKey("manifest_version.id", use_alter=True))
     created_at: Mapped[datetime]

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from mt_paas.standard_api.manifest import Manifest
-
 from service_market.core.uow import UnitOfWork
 from service_market.rooms.catalog.errors import PlanNotOffered, ServiceNotFound, ServiceNotListed
 from service_market.rooms.catalog.repository import Manifests
-from service_market.rooms.catalog.service import find_service, key_context, stored
+from service_market.rooms.catalog.service import ServiceAccess, find_service, key_context, stored
 from service_market.rooms.catalog.types import ServiceState
 
 __all__ = ["Offer", "ServiceAccess", "access_to_service", "offer"]
@@ -28,18 +26,6 @@ class Offer:
     isolation: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAccess:
-    """All that is needed to call a service for a tenant. ``api_key`` never leaves the process."""
-
-    service_id: str
-    manifest: Manifest
-    api_key: str
-
-    def __repr__(self) -> str:
-        return f"ServiceAccess(service_id={self.service_id!r})"
-
-
 async def offer(uow: UnitOfWork, service_id: str, plan: str) -> Offer:
     """Return what a subscription to ``plan`` gives.
 
@@ -50,14 +36,14 @@ async def offer(uow: UnitOfWork, service_id: str, plan: str) -> Offer:
         because = f": {service.reason}" if service.reason else ""
         raise ServiceNotListed(f"The service {service_id} is {service.state}, not listed{because}.")
     manifest = stored(service.current.document)
-    if manifest.plans and plan not in manifest.plans:
-        raise PlanNotOffered(f"{service_id} has no plan {plan}; it has {', '.join(manifest.plans)}.")
+    if manifest.plan_names and plan not in manifest.plan_names:
+        raise PlanNotOffered(f"{service_id} has no plan {plan}; it has {', '.join(manifest.plan_names)}.")
     return Offer(
         service_id=service_id,
         service_name=service.name,
         manifest_version_id=service.current.id,
         plan=plan,
-        features=tuple(manifest.features.get(plan, ())),
+        features=manifest.features_of(plan),
         isolation=manifest.isolation.default,
     )
 

@@ -54,8 +54,9 @@ _WATCH: dict[int | str, dict[str, Any]] = {
 async def register_service(new: RegisterService, uow: Uow, response: Response) -> Envelope[RegisteredOut]:
     """Accept a manifest and verify the service: every fault of the manifest at once, with its line and column.
 
-    The same manifest again changes nothing but the key; another one of a known service is a new version, which becomes
-    current when it is verified.
+    The service is asked for its health, and with the key for the status of a tenant that nobody has. The same manifest
+    again changes nothing but the key; another one of a known service is a new version, which becomes current when it is
+    verified.
     """
     made, warnings = await service.submit(
         uow, text=new.manifest, api_key=new.api_key.get_secret_value(), base_url=new.base_url
@@ -108,7 +109,7 @@ async def get_manifest(service_id: str, uow: Uow) -> Envelope[ManifestOut]:
     dependencies=[require("services:write")],
 )
 async def verify_service(service_id: str, uow: Uow) -> Envelope[ServiceOut]:
-    """Ask the service for its health again, and list or reject it by the answer."""
+    """Ask the service again for its health, and whether it knows the key; list or reject it by the answers."""
     return Envelope(data=_shown(uow, await service.reverify(uow, service_id)))
 
 
@@ -122,7 +123,7 @@ def _shown(uow: UnitOfWork, row: Service) -> ServiceOut:
         description=manifest.service.description,
         vendor=manifest.service.vendor,
         version=manifest.service.version,
-        plans=list(manifest.plans),
+        plans=list(manifest.plan_names),
         features={plan: list(words) for plan, words in manifest.features.items()},
         base_url=str(manifest.endpoints.base_url),
         manifest_digest=manifest.digest,

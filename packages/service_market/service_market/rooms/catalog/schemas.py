@@ -32,7 +32,7 @@ class RegisterService(Wire):
 
     manifest: Annotated[
         str,
-        StringConstraints(min_length=1, max_length=262_144),
+        StringConstraints(max_length=262_144),
         Field(examples=[_EXAMPLE], description="manifest.yaml"),
     ]
     api_key: Annotated[

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from mt_paas.errors import ManifestError, ManifestFault, ServiceCallError
-from mt_paas.standard_api.manifest import Manifest, check
+from mt_paas.errors import ManifestError, ManifestFault, ServiceAnswerInvalid, ServiceCallError, ServiceRefused
+from mt_paas.standard_api.manifest import AuthType, IsolationLevel, Manifest, check
+from mt_paas.standard_api.manifest.reader import read
+from mt_paas.standard_api.manifest.tree import Mapping, Node
 from mt_paas.standard_api.models import HealthStatus
 from pydantic import ValidationError
 
+from service_market.core.crypto import SealBroken
 from service_market.core.errors import Forbidden
+from service_market.core.faults import sentence
 from service_market.core.log import get_logger
 from service_market.core.uow import Kernel, UnitOfWork
 from service_market.rooms.catalog import lifecycle
 from service_market.rooms.catalog.errors import ManifestInvalid, ServiceNotFound, ServiceOfAnotherVendor
 from service_market.rooms.catalog.events import ServiceListed, ServiceRejected
 from service_market.rooms.catalog.models import Service
-from service_market.rooms.catalog.ports import HealthProbe
+from service_market.rooms.catalog.ports import ServiceProbe
 from service_market.rooms.catalog.repository import Manifests, Services
 from service_market.rooms.catalog.types import ServiceState
 
 __all__ = [
     "VERIFY_JOB",
+    "ServiceAccess",
     "find_service",
     "is_own",
     "key_context",
@@ -33,7 +42,20 @@ __all__ = [
 ]
 
 VERIFY_JOB = "catalog.verify"
+_KEY_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccess:
+    """All that is needed to call a service. ``api_key`` never leaves the process."""
+
+    service_id: str
+    manifest: Manifest
+    api_key: str
+
+    def __repr__(self) -> str:
+        return f"ServiceAccess(service_id={self.service_id!r})"
 
 
 def key_context(service_id: str) -> str:
@@ -53,14 +75,34 @@ def parse(text: str, base_url: str | None) -> tuple[Manifest, tuple[ManifestFaul
         faults = [fault.as_dict() for fault in error.faults]
         count = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
         raise ManifestInvalid(f"The manifest has {count}: {error}", details=faults) from None
+    warnings = (*report.warnings, *(_not_driven(text, manifest)))
     if base_url is None:
-        return manifest, report.warnings
+        return manifest, warnings
     document = manifest.model_dump(mode="json")
     document["endpoints"]["base_url"] = base_url
     try:
-        return stored(document), report.warnings
+        return stored(document), warnings
     except ValidationError as error:
-        raise ManifestInvalid(f"base_url: {error.errors()[0]['msg']}") from None
+        raise ManifestInvalid(f"base_url: {sentence(error.errors()[0])}") from None
+
+
+def _not_driven(text: str, manifest: Manifest) -> Iterator[ManifestFault]:
+    """Yield what the contract knows and this market does not do (yet), at the place where the manifest says it."""
+    auth, isolation = manifest.auth, manifest.isolation.default
+    if auth.type is not AuthType.API_KEY:
+        said = f"this market does not speak {auth.type}; it sends the key that it is given, in the header {auth.header}"
+        yield _warning(text, ("auth", "type"), said)
+    if isolation is IsolationLevel.DOCKER_PER_TENANT:
+        said = f"this market starts no containers; {isolation} is for the service to do when a tenant is activated"
+        yield _warning(text, ("isolation", "default"), said)
+
+
+def _warning(text: str, path: tuple[str, ...], message: str) -> ManifestFault:
+    node: Node | None = read(text)[0]
+    for part in path:
+        node = node.items[part] if isinstance(node, Mapping) else None
+    line, column = node.place if node else (1, 1)
+    return ManifestFault(".".join(path), line, column, message)
 
 
 def stored(document: dict[str, Any]) -> Manifest:
@@ -121,8 +163,8 @@ async def _start_verification(uow: UnitOfWork, service: Service) -> None:
     )
 
 
-async def verify(kernel: Kernel, probe: HealthProbe, service_id: str) -> None:
-    """Ask the service for its health, and list or reject it. Runs twice without harm."""
+async def verify(kernel: Kernel, probe: ServiceProbe, service_id: str) -> None:
+    """Ask the service for its health, and whether it knows the key; list or reject it. Runs twice without harm."""
     async with kernel.unit() as uow:
         service = await find_service(uow, service_id)
         if service.state != ServiceState.VERIFYING:
@@ -130,12 +172,17 @@ async def verify(kernel: Kernel, probe: HealthProbe, service_id: str) -> None:
         asked = service.proposed or service.current
         if asked is None:
             return
-        manifest = stored(asked.document)
-    reason = await _what_is_wrong(probe, manifest)
+        manifest, sealed = stored(asked.document), service.proposed_sealed_key or service.sealed_key
+        key = _opened(uow, service_id, sealed)
+    if isinstance(key, SealBroken):
+        reason: str | None = f"its key can not be read: {key}"
+    else:
+        reason = await _what_is_wrong(probe, ServiceAccess(service_id, manifest, key))
     async with kernel.unit() as uow:
         service = await _locked(uow, service_id)
-        if service.state != ServiceState.VERIFYING or (service.proposed_id or service.current_id) != asked.id:
-            return  # another version was submitted meanwhile, and has a job of its own
+        newest = service.proposed_id or service.current_id, service.proposed_sealed_key or service.sealed_key
+        if service.state != ServiceState.VERIFYING or newest != (asked.id, sealed):
+            return  # another version or key was submitted meanwhile, and has a job of its own
         service.verified_at, service.reason = uow.now(), reason
         if reason is None:
             service.state = ServiceState.LISTED
@@ -144,9 +191,8 @@ async def verify(kernel: Kernel, probe: HealthProbe, service_id: str) -> None:
             service.name = manifest.service.name
             await uow.emit(ServiceListed(service_id))
         elif service.current_id is not None:  # what was accepted before stays on sale
-            what = "the new version was not accepted" if service.proposed_id else "it did not pass when verified again"
+            service.reason = f"{_not_accepted(service)}: {reason}"
             service.state, service.proposed_id = ServiceState.LISTED, None
-            service.reason = f"{what}: {reason}"
         else:
             service.state = ServiceState.REJECTED
             await uow.emit(ServiceRejected(service_id, reason))
@@ -154,13 +200,44 @@ async def verify(kernel: Kernel, probe: HealthProbe, service_id: str) -> None:
     log.info("service verified", service_id=service_id, state=service.state, reason=reason)
 
 
-async def _what_is_wrong(probe: HealthProbe, manifest: Manifest) -> str | None:
+def _opened(uow: UnitOfWork, service_id: str, sealed: bytes) -> str | SealBroken:
     try:
-        health = await probe.probe(manifest)
+        return uow.box.open(sealed, context=key_context(service_id))
+    except SealBroken as broken:
+        return broken
+
+
+def _not_accepted(service: Service) -> str:
+    if service.proposed_id is None:
+        return "it did not pass when verified again"
+    return f"the new {'key' if service.proposed_id == service.current_id else 'version'} was not accepted"
+
+
+async def _what_is_wrong(probe: ServiceProbe, access: ServiceAccess) -> str | None:
+    try:
+        health = await probe.probe(access.manifest)
     except ServiceCallError as error:
         return error.message
     if health.status is HealthStatus.UNHEALTHY:
-        return f"{manifest.url('health')} answered that the service is unhealthy"
+        return f"{access.manifest.url('health')} answered that the service is unhealthy"
+    return await _what_is_wrong_with_the_key(probe, access)
+
+
+async def _what_is_wrong_with_the_key(probe: ServiceProbe, access: ServiceAccess) -> str | None:
+    """Use the key for a call that changes nothing: the status of a tenant that nobody has.
+
+    Whatever the service answers to the question, it has read the key before, unless it refuses it or breaks.
+    """
+    try:
+        await probe.status(access, f"key-check-{secrets.token_hex(8)}")
+    except ServiceRefused as refused:
+        if refused.status in _KEY_REFUSED:
+            return f"the service refused the key; register it again with the right one: {refused.message}"
+    except ServiceAnswerInvalid as odd:
+        if odd.status is None or odd.status >= HTTPStatus.MULTIPLE_CHOICES:  # a redirect, to a page for people
+            return f"the key could not be tried: {odd.message}"
+    except ServiceCallError as error:
+        return f"the key could not be tried: {error.message}"
     return None
 
 

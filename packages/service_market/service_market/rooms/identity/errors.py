@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
-from service_market.core.errors import Conflict, Invalid, NotFound
+from service_market.core.errors import Conflict, Invalid, NotFound, Unauthenticated
 
-__all__ = ["InvalidToken", "OrganizationExists", "OrganizationNotFound", "TokenNotFound"]
+__all__ = [
+    "InvalidToken",
+    "OrganizationExists",
+    "OrganizationNotFound",
+    "TokenExpired",
+    "TokenNotFound",
+    "TokenRevoked",
+    "TokenUnknown",
+]
+
+
+class TokenUnknown(Unauthenticated):
+    """This market does not know the token: it is incomplete, or of another market."""
+
+    code = "token_unknown"
+
+
+class TokenExpired(Unauthenticated):
+    """The token has expired; ask for a new one."""
+
+    code = "token_expired"
+
+
+class TokenRevoked(Unauthenticated):
+    """The token was revoked; ask for a new one."""
+
+    code = "token_revoked"
 
 
 class OrganizationNotFound(NotFound):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from service_market.core.deps import Uow
+from service_market.core.deps import Uow, unless
 from service_market.core.envelope import Envelope, Page
 from service_market.core.idempotency import MarketRoute
 from service_market.core.paging import Paging, as_page
@@ -27,6 +28,7 @@ from service_market.rooms.identity.schemas import (
 __all__ = ["router"]
 
 router = APIRouter(route_class=MarketRoute, tags=["identity"])
+TokenId = Annotated[UUID, unless(TokenNotFound)]
 
 
 @router.get("/me", operation_id="getCaller", summary="Who the market takes you for", dependencies=[require(None)])
@@ -90,7 +92,10 @@ async def get_organization(slug: str, uow: Uow) -> Envelope[OrganizationOut]:
     dependencies=[require("tokens:write")],
 )
 async def create_token(new: NewToken, uow: Uow, response: Response) -> Envelope[TokenCreated]:
-    """Create a token. This answer is the only place where it is ever shown."""
+    """Create a token. This answer is the only place where it is ever shown.
+
+    A token of the role `service` is for a service of the catalogue: 404 `service_not_found` otherwise.
+    """
     response.headers["Cache-Control"] = "no-store"
     organization = await service.find_organization(uow, new.organization)
     token, secret = await service.create_token(
@@ -118,6 +123,6 @@ async def list_tokens(uow: Uow, paging: Paging) -> Page[TokenOut]:
     responses=answers(TokenNotFound),
     dependencies=[require("tokens:write")],
 )
-async def revoke_token(token_id: UUID, uow: Uow) -> Envelope[TokenOut]:
+async def revoke_token(token_id: TokenId, uow: Uow) -> Envelope[TokenOut]:
     """End a token at once."""
     return Envelope(data=TokenOut.model_validate(await service.revoke_token(uow, token_id)))

@@ -10,13 +10,14 @@ from mt_paas.standard_api import models as contract
 from pydantic import AfterValidator, Field, StringConstraints
 
 from service_market.core.envelope import Wire
+from service_market.core.faults import SLUG, form
 from service_market.rooms.identity.types import OrganizationKind, Role
 
 __all__ = ["CallerOut", "NewOrganization", "NewToken", "OrganizationOut", "TokenCreated", "TokenOut"]
 
 Slug = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$"),
+    form(r"^[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$", SLUG),
     Field(examples=["hallym_univ"], description="3 to 63 characters a-z, 0-9, _ and -."),
 ]
 Name = Annotated[contract.Name, StringConstraints(strip_whitespace=True)]

@@ -9,7 +9,16 @@ from uuid import UUID
 
 from service_market.core.principal import Principal
 from service_market.core.uow import Kernel, UnitOfWork
-from service_market.rooms.identity.errors import InvalidToken, OrganizationExists, OrganizationNotFound, TokenNotFound
+from service_market.rooms.identity.errors import (
+    InvalidToken,
+    OrganizationExists,
+    OrganizationNotFound,
+    TokenExpired,
+    TokenNotFound,
+    TokenRevoked,
+    TokenUnknown,
+)
+from service_market.rooms.identity.events import TokenCreated
 from service_market.rooms.identity.models import ApiToken, Organization
 from service_market.rooms.identity.repository import Organizations, Tokens
 from service_market.rooms.identity.types import ROLES, OrganizationKind, Role
@@ -36,19 +45,23 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-async def authenticate(kernel: Kernel, token: str) -> Principal | None:
-    """Return who holds ``token``, or None if it is unknown, revoked or expired.
+async def authenticate(kernel: Kernel, token: str) -> Principal:
+    """Return who holds ``token``. Raises :class:`TokenUnknown`, :class:`TokenRevoked` and :class:`TokenExpired`.
 
     Tokens carry 256 random bits, so a plain SHA-256 is as good as a slow hash, and the look-up by digest leaks no
-    timing of the token itself.
+    timing of the token itself. Who is told that a token was revoked or has expired holds the whole of it.
     """
     if not token.startswith(TOKEN_PREFIX):
-        return None
+        raise TokenUnknown
     async with kernel.unit() as uow:
         tokens, now = Tokens(uow), uow.now()
-        found = await tokens.usable(_digest(token), now)
+        found = await tokens.by_digest(_digest(token))
         if found is None:
-            return None
+            raise TokenUnknown
+        if found.revoked_at is not None:
+            raise TokenRevoked
+        if found.expires_at is not None and found.expires_at <= now:
+            raise TokenExpired(f"The token expired on {found.expires_at:%Y-%m-%d}; ask for a new one.")
         await tokens.note_use(found, now)
         role = Role(found.role)
         return Principal(
@@ -86,12 +99,17 @@ async def create_token(
     service_id: str | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiToken, str]:
-    """Create a token and return it with its secret, which is not kept. Raises :class:`InvalidToken`."""
+    """Create a token and return it with its secret, which is not kept.
+
+    Raises :class:`InvalidToken`, and ``ServiceNotFound`` where its service is not in the catalogue.
+    """
     if (role is Role.SERVICE) != (service_id is not None):
         raise InvalidToken("a token of the role service names its service_id, and no other role does")
     needed = _FITS.get(role)
     if needed is not None and organization.kind != needed:
         raise InvalidToken(f"a token of the role {role} belongs to an organization of kind {needed}")
+    if expires_at is not None and expires_at <= uow.now():
+        raise InvalidToken(f"a token that expired on {expires_at:%Y-%m-%d} is of no use; give a time to come")
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = ApiToken(
         organization_id=organization.id,
@@ -105,6 +123,7 @@ async def create_token(
     )
     Tokens(uow).add(token)
     await uow.session.flush()
+    await uow.emit(TokenCreated(token.id, service_id))
     return token, secret
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from mt_paas.standard_api.models import DeactivateReason
 
 from service_market.core.uow import UnitOfWork
-from service_market.rooms.provisioning.service.operations import must_be_revivable, start
+from service_market.rooms.provisioning.service.operations import must_be_revivable, start, wake
 from service_market.rooms.provisioning.types import OperationKind
+from service_market.rooms.reports.events import ServiceReported
 from service_market.rooms.subscriptions.events import (
     SubscriptionCancelled,
     SubscriptionExpired,
@@ -16,7 +17,7 @@ from service_market.rooms.subscriptions.events import (
 from service_market.rooms.tenants.public import lock_tenant
 from service_market.rooms.tenants.types import TenantStatus
 
-__all__ = ["on_cancelled", "on_expired", "on_renewed", "on_started"]
+__all__ = ["on_cancelled", "on_expired", "on_renewed", "on_reported", "on_started"]
 
 
 async def on_started(uow: UnitOfWork, event: SubscriptionStarted) -> None:
@@ -58,3 +59,13 @@ async def on_cancelled(uow: UnitOfWork, event: SubscriptionCancelled) -> None:
         reason=DeactivateReason.ADMIN_REQUEST,
         cancel=True,
     )
+
+
+async def on_reported(uow: UnitOfWork, event: ServiceReported) -> None:
+    """Ask at once for what the service works on, where it names that: it says that there is something new of it.
+
+    Nothing else of the event is believed. One that comes before the market knows what it waits for changes nothing.
+    """
+    named = event.data.get("operation_id")
+    if isinstance(named, str):
+        await wake(uow, event.tenant_pk, named)

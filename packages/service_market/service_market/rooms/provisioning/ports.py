@@ -10,7 +10,10 @@ from mt_paas.standard_api.models import (
     ActivateResponse,
     DeactivateRequest,
     DeactivateResponse,
+    DeletionReceipt,
     Health,
+    Operation,
+    OperationAccepted,
     StatusResponse,
 )
 
@@ -32,16 +35,35 @@ class Target(Protocol):
 
 
 class Driver(Protocol):
-    """Makes tenants real, and unmakes them. Every call is bounded in time and raises ``ServiceCallError``s."""
+    """Makes tenants real, and unmakes them. Every call is bounded in time and raises ``ServiceCallError``s.
 
-    async def activate(self, target: Target, request: ActivateRequest, *, idempotency_key: str) -> ActivateResponse:
+    What takes long is begun, and answered with an ``OperationAccepted``; nobody waits for its end in a call.
+    """
+
+    async def activate(
+        self, target: Target, request: ActivateRequest, *, idempotency_key: str
+    ) -> ActivateResponse | OperationAccepted:
         """Create the tenant at the service, or bring it back."""
         ...
 
     async def deactivate(
         self, target: Target, tenant_id: str, request: DeactivateRequest, *, idempotency_key: str
-    ) -> DeactivateResponse:
+    ) -> DeactivateResponse | OperationAccepted:
         """Close the tenant at the service; keep its data or not."""
+        ...
+
+    async def purge(
+        self, target: Target, tenant_id: str, *, idempotency_key: str
+    ) -> DeletionReceipt | OperationAccepted:
+        """Delete the tenant's data at a service that declares this."""
+        ...
+
+    async def operation(self, target: Target, operation_id: str, tenant_id: str) -> Operation:
+        """Ask the service how far it is with what it answers later."""
+        ...
+
+    async def cancel(self, target: Target, operation_id: str, tenant_id: str) -> Operation:
+        """Have the service undo what it has begun."""
         ...
 
     async def status(self, target: Target, tenant_id: str) -> StatusResponse:

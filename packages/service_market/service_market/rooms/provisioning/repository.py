@@ -7,14 +7,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import selectinload
 
+from service_market.core.fences import FencedRows
 from service_market.core.paging import PageRequest, Slice, page_of
-from service_market.core.uow import UnitOfWork
 from service_market.rooms.provisioning.lifecycle import TERMINAL
 from service_market.rooms.provisioning.models import Operation, OperationStep
+from service_market.rooms.provisioning.types import AT_SERVICE
 
 __all__ = ["Operations"]
 
@@ -32,20 +33,10 @@ _OPEN_WITHOUT_SUBSCRIPTION = """
     ORDER BY tenant.id LIMIT :limit"""
 
 
-class Operations:
+class Operations(FencedRows[Operation]):
     """Operations within the fence of the unit's principal."""
 
-    def __init__(self, uow: UnitOfWork) -> None:
-        self._session = uow.session
-        self._principal = uow.principal
-
-    def _fenced(self) -> Select[Operation]:
-        statement = select(Operation)
-        if (organization := self._principal.organization_fence) is not None:
-            statement = statement.where(Operation.organization_id == organization)
-        if (service := self._principal.service_fence) is not None:
-            statement = statement.where(Operation.service_id == service)
-        return statement
+    entity = Operation
 
     async def add(self, **values: Any) -> None:
         """Insert an operation."""
@@ -54,15 +45,11 @@ class Operations:
     async def get(self, operation_id: UUID, *, lock: bool = False) -> Operation | None:
         """Return the operation with its steps; with ``lock``, nobody else changes it in the meantime."""
         statement = self._fenced().where(Operation.id == operation_id).options(selectinload(Operation.steps))
-        statement = statement.execution_options(populate_existing=True)
-        if lock:
-            statement = statement.with_for_update(of=Operation)
-        return (await self._session.scalars(statement)).one_or_none()
+        return await self._one(statement.execution_options(populate_existing=True), lock=lock)
 
     async def page(self, request: PageRequest, **equal: Any) -> Slice[Operation]:
         """Return a page of operations; each of ``equal`` that is not None must match."""
-        wanted = {name: value for name, value in equal.items() if value is not None}
-        statement = self._fenced().filter_by(**wanted).options(selectinload(Operation.steps))
+        statement = self._fenced(**equal).options(selectinload(Operation.steps))
         return await page_of(self._session, statement, Operation.id, request)
 
     async def open_of_tenant(self, tenant_pk: UUID) -> Operation | None:
@@ -74,6 +61,24 @@ class Operations:
             .limit(1)
         )
         return (await self._session.scalars(statement)).one_or_none()
+
+    async def wake(self, tenant_pk: UUID, remote_id: str) -> UUID | None:
+        """Let the tenant's operation that waits for the service's operation ``remote_id`` be due; return its id."""
+        waiting = select(OperationStep.operation_id).where(
+            OperationStep.state.in_(AT_SERVICE), OperationStep.result["operation_id"].astext == remote_id
+        )
+        woken = await self._session.execute(
+            update(Operation)
+            .where(
+                Operation.tenant_pk == tenant_pk,
+                Operation.state.not_in(TERMINAL),
+                Operation.next_attempt_at > func.clock_timestamp(),
+                Operation.id.in_(waiting),
+            )
+            .values(next_attempt_at=func.clock_timestamp())
+            .returning(Operation.id)
+        )
+        return woken.scalar_one_or_none()
 
     async def running_at(self, service_id: str) -> int:
         """Return how many runs hold an operation of this service at the moment."""
@@ -96,8 +101,18 @@ class Operations:
         since = func.coalesce(operation.deadline_at, operation.created_at + deadline)
         return bool(await self._session.scalar(select(func.clock_timestamp() > since)))
 
+    async def seconds_left(self, operation: Operation) -> float:
+        """Return how long it is until the operation's deadline; less than 0 past it."""
+        left = await self._session.scalar(select(func.extract("epoch", operation.deadline_at - func.clock_timestamp())))
+        return float(left or 0)
+
+    async def prolong(self, operation_id: UUID, deadline: timedelta) -> None:
+        """Let the deadline count from now."""
+        later = func.clock_timestamp() + deadline
+        await self._session.execute(update(Operation).where(Operation.id == operation_id).values(deadline_at=later))
+
     async def take(
-        self, operation: Operation, owner: UUID, lease: timedelta, deadline: timedelta, *, state: str
+        self, operation: Operation, owner: UUID, lease: timedelta, deadline: timedelta, *, state: str, attempt: int
     ) -> None:
         """Give the locked operation to a new run. The deadline counts from the first one."""
         await self._session.execute(
@@ -108,7 +123,7 @@ class Operations:
                 state=state,
                 lease_expires_at=func.clock_timestamp() + lease,
                 deadline_at=func.coalesce(Operation.deadline_at, func.clock_timestamp() + deadline),
-                attempt=Operation.attempt + 1,
+                attempt=attempt,
                 next_attempt_at=None,
                 started_at=func.coalesce(Operation.started_at, func.now()),
             )
@@ -123,6 +138,14 @@ class Operations:
             .returning(Operation.id)
         )
         return held.first() is not None
+
+    async def wait(self, operation_id: UUID, *, again_in: timedelta, **values: Any) -> None:
+        """Write why the operation, which nobody holds, waits for its next attempt."""
+        await self._session.execute(
+            update(Operation)
+            .where(Operation.id == operation_id)
+            .values(next_attempt_at=func.clock_timestamp() + again_in, **values)
+        )
 
     async def release(self, operation_id: UUID, owner: UUID, *, again_in: timedelta) -> None:
         """Let go of the operation until its next attempt."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from service_market.core.deps import Uow
+from service_market.core.deps import Uow, unless
 from service_market.core.envelope import Envelope, Meta, Page, operation_link
 from service_market.core.idempotency import MarketRoute
 from service_market.core.paging import Paging, as_page
@@ -38,6 +38,7 @@ from service_market.rooms.tenants.errors import TenantNotFound
 __all__ = ["router"]
 
 router = APIRouter(route_class=MarketRoute, tags=["provisioning"])
+OperationId = Annotated[UUID, unless(OperationNotFound)]
 _OPERATION: dict[int | str, dict[str, Any]] = {
     202: {
         "links": {
@@ -94,7 +95,7 @@ async def deactivate_tenant(tenant_id: str, asked: DeactivateTenant, uow: Uow) -
     dependencies=[require("tenants:write")],
 )
 async def reactivate_tenant(tenant_id: str, asked: ReactivateTenant, uow: Uow) -> Envelope[OperationOut]:
-    """Bring it back; `renew_months` renews an ended subscription at the same time."""
+    """Bring it back; `renew_months` renews its subscription at the same time, if that has ended."""
     return await _started(uow, await operations.reactivate(uow, tenant_id, renew_months=asked.renew_months))
 
 
@@ -131,7 +132,7 @@ async def list_operations(
     responses=answers(OperationNotFound),
     dependencies=[require("operations:read")],
 )
-async def get_operation(operation_id: UUID, uow: Uow) -> Envelope[OperationOut]:
+async def get_operation(operation_id: OperationId, uow: Uow) -> Envelope[OperationOut]:
     """Show one operation with its steps."""
     return Envelope(data=_shown(await operations.find(uow, operation_id)))
 

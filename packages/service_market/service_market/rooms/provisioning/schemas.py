@@ -25,7 +25,12 @@ class ReactivateTenant(Wire):
     """How a tenant comes back."""
 
     renew_months: Annotated[
-        int | None, Field(ge=1, le=120, description="Renews an ended subscription for this many months.")
+        int | None,
+        Field(
+            ge=1,
+            le=120,
+            description="Renews the subscription for this many months if it has ended; one that runs stays as it is.",
+        ),
     ] = None
 
 

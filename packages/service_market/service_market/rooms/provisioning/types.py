@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["OperationKind", "OperationState", "StepState"]
+__all__ = ["AT_SERVICE", "OperationKind", "OperationState", "StepState"]
 
 
 class OperationKind(StrEnum):
@@ -27,10 +27,20 @@ class OperationState(StrEnum):
 
 
 class StepState(StrEnum):
-    """How far a step of an operation is. ``uncertain``: it was sent, and nobody knows whether it was done."""
+    """How far a step of an operation is.
+
+    ``uncertain``: it was sent, and nobody knows whether it was done. ``accepted``: the service works on it and is asked
+    until it has ended; ``undo_accepted``: so it is with its undoing.
+    """
 
     DONE = "done"
     FAILED = "failed"
     UNCERTAIN = "uncertain"
+    ACCEPTED = "accepted"
     UNDONE = "undone"
+    UNDO_ACCEPTED = "undo_accepted"
     UNDO_FAILED = "undo_failed"
+
+
+#: What a service works on, and is asked for.
+AT_SERVICE = frozenset({StepState.ACCEPTED, StepState.UNDO_ACCEPTED})

@@ -7,6 +7,7 @@ from service_market.rooms.provisioning import listeners, models
 from service_market.rooms.provisioning.jobs import jobs
 from service_market.rooms.provisioning.router import router
 from service_market.rooms.provisioning.service.runner import Checkpoint, RetryPolicy, Runner, no_checkpoint
+from service_market.rooms.reports.events import ServiceReported
 from service_market.rooms.subscriptions.events import (
     SubscriptionCancelled,
     SubscriptionExpired,
@@ -23,3 +24,4 @@ def listen(events: EventBus) -> None:
     events.on(SubscriptionRenewed, listeners.on_renewed)
     events.on(SubscriptionExpired, listeners.on_expired)
     events.on(SubscriptionCancelled, listeners.on_cancelled)
+    events.on(ServiceReported, listeners.on_reported)

@@ -7,33 +7,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from service_market.core.db import Base
+from service_market.core.fences import FencedRows
 from service_market.core.ids import new_id
 from service_market.core.paging import PageRequest, Slice, page_of
-from service_market.core.uow import UnitOfWork
 from service_market.rooms.subscriptions.models import Subscription
 from service_market.rooms.subscriptions.types import SubscriptionState
 
 __all__ = ["Subscriptions"]
 
 
-class Subscriptions:
+class Subscriptions(FencedRows[Subscription]):
     """Subscriptions within the fence of the unit's principal."""
 
-    def __init__(self, uow: UnitOfWork) -> None:
-        self._session = uow.session
-        self._principal = uow.principal
-
-    def _fenced(self) -> Select[Subscription]:
-        statement = select(Subscription)
-        if (organization := self._principal.organization_fence) is not None:
-            statement = statement.where(Subscription.organization_id == organization)
-        if (service := self._principal.service_fence) is not None:
-            statement = statement.where(Subscription.service_id == service)
-        return statement
+    entity = Subscription
 
     async def add(self, **values: Any) -> Subscription | None:
         """Insert a subscription; None where the organization has a running one to that service."""
@@ -59,15 +49,9 @@ class Subscriptions:
         """Return the subscription of that tenant; with ``lock``, nobody else changes it in the meantime."""
         return await self._one(self._fenced().where(Subscription.tenant_pk == tenant_pk), lock=lock)
 
-    async def _one(self, statement: Select[Subscription], *, lock: bool) -> Subscription | None:
-        if lock:
-            statement = statement.with_for_update().execution_options(populate_existing=True)
-        return (await self._session.scalars(statement)).one_or_none()
-
     async def page(self, request: PageRequest, **equal: Any) -> Slice[Subscription]:
         """Return a page of subscriptions; each of ``equal`` that is not None must match."""
-        statement = self._fenced().filter_by(**{name: value for name, value in equal.items() if value is not None})
-        return await page_of(self._session, statement, Subscription.id, request)
+        return await page_of(self._session, self._fenced(**equal), Subscription.id, request)
 
     async def expire_due(self, at: datetime, *, limit: int) -> Sequence[Subscription]:
         """Expire up to ``limit`` active subscriptions whose term is over, each exactly once, and return them."""

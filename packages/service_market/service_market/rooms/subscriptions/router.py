@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service_market.core.deps import Uow
+from service_market.core.deps import Uow, unless
 from service_market.core.envelope import Envelope, Meta, Page, operation_link
 from service_market.core.idempotency import MarketRoute
 from service_market.core.paging import Paging, as_page
@@ -25,6 +25,7 @@ from service_market.rooms.tenants.errors import TenantIdTaken
 __all__ = ["router"]
 
 router = APIRouter(route_class=MarketRoute, prefix="/subscriptions", tags=["subscriptions"])
+SubscriptionId = Annotated[UUID, unless(SubscriptionNotFound)]
 _OPERATION: dict[int | str, dict[str, Any]] = {
     202: {
         "links": {
@@ -88,7 +89,7 @@ async def list_subscriptions(
     responses=answers(SubscriptionNotFound),
     dependencies=[require("subscriptions:read")],
 )
-async def get_subscription(subscription_id: UUID, uow: Uow) -> Envelope[SubscriptionOut]:
+async def get_subscription(subscription_id: SubscriptionId, uow: Uow) -> Envelope[SubscriptionOut]:
     """Show one subscription."""
     return Envelope(data=SubscriptionOut.model_validate(await service.find(uow, subscription_id)))
 
@@ -100,7 +101,9 @@ async def get_subscription(subscription_id: UUID, uow: Uow) -> Envelope[Subscrip
     responses=answers(SubscriptionNotFound, AlreadySubscribed, TermTooLong),
     dependencies=[require("subscriptions:write")],
 )
-async def renew_subscription(subscription_id: UUID, renewal: RenewSubscription, uow: Uow) -> Envelope[SubscriptionOut]:
+async def renew_subscription(
+    subscription_id: SubscriptionId, renewal: RenewSubscription, uow: Uow
+) -> Envelope[SubscriptionOut]:
     """Give it a new term. If it had expired, its tenant is brought back with its data: poll `meta.operation`."""
     found, operation_id = await service.renew(uow, subscription_id, renewal.term_months)
     meta = Meta(operation=operation_link(operation_id)) if operation_id else Meta()
@@ -115,8 +118,11 @@ async def renew_subscription(subscription_id: UUID, renewal: RenewSubscription, 
     responses=_OPERATION | answers(SubscriptionNotFound),
     dependencies=[require("subscriptions:write")],
 )
-async def cancel_subscription(subscription_id: UUID, uow: Uow) -> Envelope[SubscriptionOut]:
-    """End it now and deactivate its tenant; the data are kept until the reactivation deadline."""
+async def cancel_subscription(subscription_id: SubscriptionId, uow: Uow) -> Envelope[SubscriptionOut]:
+    """End it now and deactivate its tenant; the data are kept until the reactivation deadline.
+
+    Until then it can be renewed. Its organization may also subscribe anew, by a tenant of another id.
+    """
     ended, operation_id = await service.cancel(uow, subscription_id)
     return Envelope(data=SubscriptionOut.model_validate(ended), meta=Meta(operation=operation_link(operation_id)))
 

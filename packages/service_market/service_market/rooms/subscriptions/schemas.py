@@ -16,6 +16,7 @@ __all__ = ["RenewSubscription", "Subscribe", "SubscriptionOut", "SweepOut"]
 
 Months = Annotated[int, Field(ge=1, le=120, description="Length of the term in months.")]
 _CONFIG_LEVELS, _CONFIG_BYTES = 8, 16 * 1024
+_MOST_USERS, _MOST_GB = 10_000_000, 1_000_000  # more than any tenant has: a number that is larger is a slip
 
 
 def _levels(value: Any) -> int:
@@ -28,6 +29,10 @@ def _bounded(config: TenantConfig) -> TenantConfig:
         raise ValueError(f"it is nested deeper than {_CONFIG_LEVELS} levels")
     if len(config.model_dump_json().encode()) > _CONFIG_BYTES:
         raise ValueError(f"as JSON it is larger than {_CONFIG_BYTES} bytes")
+    if (config.max_users or 0) > _MOST_USERS:
+        raise ValueError(f"max_users is more than {_MOST_USERS}; leave it out where the plan's own limit is to hold")
+    if (config.storage_limit_gb or 0) > _MOST_GB:
+        raise ValueError(f"storage_limit_gb is more than {_MOST_GB}; leave it out where the plan's own is to hold")
     return config
 
 
@@ -49,7 +54,10 @@ class Subscribe(Wire):
     config: Annotated[
         TenantConfig,
         AfterValidator(_bounded),
-        Field(description=f"At most {_CONFIG_LEVELS} levels deep, and {_CONFIG_BYTES} bytes of JSON."),
+        Field(
+            description=f"At most {_CONFIG_LEVELS} levels deep and {_CONFIG_BYTES} bytes of JSON, {_MOST_USERS} users "
+            f"and {_MOST_GB} GB."
+        ),
     ] = TenantConfig()
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service_market.core.db import Base
 from service_market.core.ids import new_id
+from service_market.core.seals import SealedBytes
 
 __all__ = ["Tenant", "TenantTransition"]
 
@@ -37,7 +38,7 @@ class Tenant(Base):
     failure_reason: Mapped[str | None]
     may_be_orphaned: Mapped[bool] = mapped_column(default=False)
     access_url: Mapped[str | None]
-    sealed_setup_url: Mapped[bytes | None]
+    sealed_setup_url: Mapped[SealedBytes | None]
     setup_expires_at: Mapped[datetime | None]
     data_preserved: Mapped[bool | None]
     reactivation_deadline: Mapped[datetime | None]

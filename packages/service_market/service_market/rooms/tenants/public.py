@@ -107,9 +107,9 @@ async def create_tenant(
     )
 
 
-async def find_tenant(uow: UnitOfWork, tenant_id: str) -> TenantRef:
-    """Return the tenant of that slug, within the caller's fence. Raises ``TenantNotFound``."""
-    return _ref(await service.find(uow, tenant_id))
+async def find_tenant(uow: UnitOfWork, tenant: str | UUID) -> TenantRef:
+    """Return the tenant of that slug or id, within the caller's fence. Raises ``TenantNotFound``."""
+    return _ref(await service.find(uow, tenant))
 
 
 async def lock_tenant(uow: UnitOfWork, tenant: str | UUID) -> TenantRef:

@@ -6,32 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from service_market.core.fences import FencedRows
 from service_market.core.ids import new_id
 from service_market.core.paging import PageRequest, Slice, page_of
-from service_market.core.principal import Principal
-from service_market.core.uow import UnitOfWork
 from service_market.rooms.tenants.models import Tenant, TenantTransition
 
 __all__ = ["Tenants"]
 
 
-class Tenants:
+class Tenants(FencedRows[Tenant]):
     """Tenants within the fence of the unit's principal."""
 
-    def __init__(self, uow: UnitOfWork) -> None:
-        self._session = uow.session
-        self._principal: Principal = uow.principal
-
-    def _fenced(self) -> Select[Tenant]:
-        statement = select(Tenant)
-        if (organization := self._principal.organization_fence) is not None:
-            statement = statement.where(Tenant.organization_id == organization)
-        if (service := self._principal.service_fence) is not None:
-            statement = statement.where(Tenant.service_id == service)
-        return statement
+    entity = Tenant
 
     async def get(self, tenant_id: str, *, lock: bool = False) -> Tenant | None:
         """Return the tenant of that slug; with ``lock``, nobody else changes it in the meantime."""
@@ -41,11 +30,6 @@ class Tenants:
     async def by_pk(self, tenant_pk: UUID, *, lock: bool = False) -> Tenant | None:
         """Return the tenant of that id; with ``lock``, nobody else changes it in the meantime."""
         return await self._one(self._fenced().where(Tenant.id == tenant_pk), lock=lock)
-
-    async def _one(self, statement: Select[Tenant], *, lock: bool) -> Tenant | None:
-        if lock:
-            statement = statement.with_for_update().execution_options(populate_existing=True)
-        return (await self._session.scalars(statement)).one_or_none()
 
     async def add(self, **values: Any) -> Tenant | None:
         """Insert a tenant; None where its slug was ever given out, to anybody."""
@@ -63,8 +47,7 @@ class Tenants:
 
     async def page(self, request: PageRequest, **equal: Any) -> Slice[Tenant]:
         """Return a page of tenants; each of ``equal`` that is not None must match."""
-        statement = self._fenced().filter_by(**{name: value for name, value in equal.items() if value is not None})
-        return await page_of(self._session, statement, Tenant.id, request)
+        return await page_of(self._session, self._fenced(**equal), Tenant.id, request)
 
     async def transitions(self, tenant: Tenant) -> Sequence[TenantTransition]:
         """Return the steps of a tenant's life, first to last."""

@@ -40,24 +40,24 @@ class Activation:
     setup_expires_at: datetime | None
 
 
-async def find(uow: UnitOfWork, tenant_id: str) -> Tenant:
-    """Return the tenant of that slug. Raises :class:`TenantNotFound`, also for a tenant outside the caller's fence."""
-    found = await Tenants(uow).get(tenant_id)
+async def find(uow: UnitOfWork, tenant: str | UUID, *, lock: bool = False) -> Tenant:
+    """Return the tenant of that slug or id; with ``lock``, nobody else changes it until the unit ends.
+
+    Raises :class:`TenantNotFound`, also for a tenant outside the caller's fence.
+    """
+    tenants = Tenants(uow)
+    if isinstance(tenant, UUID):
+        found = await tenants.by_pk(tenant, lock=lock)
+    else:
+        found = await tenants.get(tenant, lock=lock)
     if found is None:
-        raise TenantNotFound(f"There is no tenant {tenant_id}.")
+        raise TenantNotFound(f"There is no tenant {tenant}.")
     return found
 
 
 async def locked(uow: UnitOfWork, tenant: str | UUID) -> Tenant:
     """Return the tenant of that slug or id, locked until the unit ends. Raises :class:`TenantNotFound`."""
-    tenants = Tenants(uow)
-    if isinstance(tenant, UUID):
-        found = await tenants.by_pk(tenant, lock=True)
-    else:
-        found = await tenants.get(tenant, lock=True)
-    if found is None:
-        raise TenantNotFound(f"There is no tenant {tenant}.")
-    return found
+    return await find(uow, tenant, lock=True)
 
 
 async def create(

@@ -16,7 +16,10 @@ __all__ = ["UsageRecord"]
 
 
 class UsageRecord(Base):
-    """What a service reported for a tenant. Identified by its source id; a later report of that id corrects it."""
+    """What a service reported for a tenant. Identified by its source id; a later report of that id corrects it.
+
+    ``as_of`` is the moment that the figures are of: when the report came, or when its event happened.
+    """
 
     __tablename__ = "usage_record"
     __table_args__ = (UniqueConstraint("tenant_pk", "source_id"),)
@@ -27,4 +30,5 @@ class UsageRecord(Base):
     period: Mapped[str]
     usage: Mapped[dict[str, Any]]
     received_at: Mapped[datetime]
+    as_of: Mapped[datetime]
     corrections: Mapped[int] = mapped_column(default=0)

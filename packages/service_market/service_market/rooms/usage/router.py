@@ -12,7 +12,6 @@ from service_market.core.principal import require
 from service_market.core.problems import answers
 from service_market.rooms.tenants.errors import TenantNotFound
 from service_market.rooms.usage import service
-from service_market.rooms.usage.errors import InvalidPeriod
 from service_market.rooms.usage.schemas import ReportUsage, UsageOut
 
 __all__ = ["router"]
@@ -24,7 +23,7 @@ router = APIRouter(route_class=MarketRoute, prefix="/tenants/{tenant_id}/usage",
     "",
     operation_id="reportUsage",
     summary="Report a tenant's usage",
-    responses=answers(TenantNotFound, InvalidPeriod),
+    responses=answers(TenantNotFound),
     dependencies=[require("usage:report")],
 )
 async def report_usage(tenant_id: str, new: ReportUsage, uow: Uow) -> Envelope[UsageOut]:

@@ -6,14 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from service_market.core.envelope import Wire
+from service_market.core.faults import form
 from service_market.rooms.usage.types import Period
 
 __all__ = ["ReportUsage", "UsageOut"]
 
-Meter = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Meter = Annotated[str, form(r"^[a-z][a-z0-9_]{0,62}$", "1 to 63 characters a-z, 0-9 and _, the first a letter")]
 
 
 class ReportUsage(Wire):
@@ -21,7 +22,7 @@ class ReportUsage(Wire):
 
     source_id: Annotated[
         str | None,
-        StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$"),
+        form(r"^[\x21-\x7e]{1,128}$", "1 to 128 visible ASCII characters"),
         Field(description="What the service calls this report; default: the period."),
     ] = None
     period: Annotated[Period, Field(examples=["2026-01"])]

@@ -21,7 +21,7 @@ from service_market.rooms.provisioning.errors import (
 )
 from service_market.rooms.provisioning.models import Operation
 from service_market.rooms.provisioning.repository import Operations
-from service_market.rooms.provisioning.service.runner import enqueue
+from service_market.rooms.provisioning.service.policy import enqueue, hasten
 from service_market.rooms.provisioning.types import OperationKind, OperationState
 from service_market.rooms.subscriptions import public as subscriptions
 from service_market.rooms.subscriptions.errors import SubscriptionNotActive
@@ -39,6 +39,7 @@ __all__ = [
     "reactivate",
     "resume_forgotten",
     "start",
+    "wake",
 ]
 
 _FORGOTTEN_AFTER = timedelta(seconds=30)
@@ -136,7 +137,7 @@ async def deactivate(uow: UnitOfWork, tenant_id: str, reason: DeactivateReason) 
 
 
 async def reactivate(uow: UnitOfWork, tenant_id: str, *, renew_months: int | None) -> UUID:
-    """Bring a deactivated tenant back with its data; with ``renew_months``, renew its ended subscription first.
+    """Bring a deactivated tenant back with its data; with ``renew_months``, first renew a subscription that has ended.
 
     Raises ``TenantNotFound``, :class:`OperationInProgress`, :class:`DataNotPreserved`,
     :class:`ReactivationDeadlinePassed`, ``SubscriptionNotActive`` and :class:`TenantInWrongState`.
@@ -144,7 +145,7 @@ async def reactivate(uow: UnitOfWork, tenant_id: str, *, renew_months: int | Non
     tenant = await _idle(uow, tenant_id)
     _must_be(tenant, TenantStatus.DEACTIVATED)
     must_be_revivable(uow, tenant)
-    if renew_months is not None:
+    if renew_months is not None and await subscriptions.subscribed_until(uow, tenant.pk) is None:
         operation_id = await subscriptions.renew_for_tenant(uow, tenant.pk, renew_months)
         if operation_id is not None:
             return operation_id
@@ -160,6 +161,13 @@ async def purge(uow: UnitOfWork, tenant_id: str) -> UUID:
     tenant = await _idle(uow, tenant_id)
     _must_be(tenant, TenantStatus.DEACTIVATED, TenantStatus.PURGING)
     return await start(uow, OperationKind.PURGE, tenant)
+
+
+async def wake(uow: UnitOfWork, tenant_pk: UUID, remote_id: str) -> None:
+    """Let the operation that waits for the service's operation ``remote_id`` ask for it now; nothing if none does."""
+    operation_id = await Operations(uow).wake(tenant_pk, remote_id)
+    if operation_id is not None:
+        await hasten(uow, operation_id)
 
 
 async def find(uow: UnitOfWork, operation_id: UUID) -> Operation:

@@ -1,4 +1,4 @@
-"""The sagas: activate (and reactivate), deactivate, purge, each by the four calls of the Standard API."""
+"""The sagas: activate (and reactivate), deactivate, purge, each by the calls of the Standard API."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Any
 from mt_paas.errors import ServiceCallError, ServiceRefused
 from mt_paas.standard_api.models import (
     ActivateRequest,
+    ActivateResponse,
     Admin,
     DeactivateReason,
     DeactivateRequest,
+    DeactivateResponse,
+    DeletionReceipt,
     HealthStatus,
+    OperationAccepted,
     StatusResponse,
     TenantConfig,
     TenantState,
@@ -55,7 +59,7 @@ def _in_words(answer: StatusResponse | ServiceRefused) -> str:
 # --- activate ------------------------------------------------------------------------------------------------------
 
 
-async def _activate(context: StepContext) -> dict[str, Any]:
+async def _activate(context: StepContext) -> dict[str, Any] | OperationAccepted:
     tenant = context.tenant
     request = ActivateRequest(
         tenant_id=tenant.tenant_id,
@@ -64,15 +68,21 @@ async def _activate(context: StepContext) -> dict[str, Any]:
         features=list(tenant.features),
         config=TenantConfig.model_validate(tenant.config),
         admin=Admin(email=tenant.admin_email, name=tenant.admin_name),
+        callback=context.callback,
     )
     # After an unanswered attempt, "it exists already" may be our own doing: ask before asking again.
     ours = context.uncertain and await _is_there(context)
     try:
-        answer = await context.driver.activate(context.access, request, idempotency_key=context.key)
+        answer = await context.answer(
+            ActivateResponse,
+            lambda: context.driver.activate(context.access, request, idempotency_key=context.key),
+        )
     except ServiceRefused as refused:
         if ours and refused.error == "tenant_already_exists":
             return {"access_url": _where_users_go(context)}
         raise
+    if isinstance(answer, OperationAccepted):
+        return answer
     result: dict[str, Any] = {"access_url": answer.access_url}
     if answer.admin_credentials and answer.admin_credentials.setup_url:
         credentials = answer.admin_credentials
@@ -97,16 +107,26 @@ def _seal(context: StepContext) -> str:
     return f"operation:{context.operation_id}:setup_url"
 
 
-async def _take_back(context: StepContext) -> None:
+async def _take_back(context: StepContext) -> OperationAccepted | None:
     """Close at the service what a given-up activation may have opened there; its data stay for a later try."""
     request = DeactivateRequest(reason=DeactivateReason.ADMIN_REQUEST, preserve_data=True)
     try:
-        await context.driver.deactivate(
-            context.access, context.tenant.tenant_id, request, idempotency_key=f"{context.key}-undo"
-        )
+        answer = await _closed(context, request, key=f"{context.key}-undo")
     except ServiceCallError as error:
         if await _is_there(context):
             raise ServiceLied(f"the tenant is still active there: {error.message}") from error
+        return None
+    return answer if isinstance(answer, OperationAccepted) else None
+
+
+async def _closed(
+    context: StepContext, request: DeactivateRequest, *, key: str
+) -> DeactivateResponse | OperationAccepted:
+    tenant_id = context.tenant.tenant_id
+    return await context.answer(
+        DeactivateResponse,
+        lambda: context.driver.deactivate(context.access, tenant_id, request, idempotency_key=key),
+    )
 
 
 async def _is_active(context: StepContext) -> dict[str, Any]:
@@ -174,16 +194,16 @@ class _Activate:
 # --- deactivate ----------------------------------------------------------------------------------------------------
 
 
-async def _deactivate(context: StepContext) -> dict[str, Any]:
+async def _deactivate(context: StepContext) -> dict[str, Any] | OperationAccepted:
     request = DeactivateRequest(reason=DeactivateReason(context.params["reason"]), preserve_data=True)
     try:
-        answer = await context.driver.deactivate(
-            context.access, context.tenant.tenant_id, request, idempotency_key=context.key
-        )
+        answer = await _closed(context, request, key=context.key)
     except ServiceRefused as refused:
         if refused.error in _GONE:  # it lost the tenant: there is nothing left to close, or to keep
             return {"data_preserved": False, "deadline": None}
         raise
+    if isinstance(answer, OperationAccepted):
+        return answer
     if answer.status != "deactivated":
         raise ServiceLied(f"the service was asked to deactivate at once and answered {answer.status}")
     deadline = answer.reactivation_deadline
@@ -254,19 +274,33 @@ class _Deactivate:
 # --- purge ---------------------------------------------------------------------------------------------------------
 
 
-async def _purge(context: StepContext) -> dict[str, Any]:
-    request = DeactivateRequest(reason=DeactivateReason.ADMIN_REQUEST, preserve_data=False)
+async def _purge(context: StepContext) -> dict[str, Any] | OperationAccepted:
     try:
-        answer = await context.driver.deactivate(
-            context.access, context.tenant.tenant_id, request, idempotency_key=context.key
-        )
+        if context.access.manifest.declares("purge"):
+            return await _deleted(context)
+        request = DeactivateRequest(reason=DeactivateReason.ADMIN_REQUEST, preserve_data=False)
+        answer = await _closed(context, request, key=context.key)
     except ServiceRefused as refused:
         if refused.error in _GONE:
             return {"answer": f"{refused.status} {refused.error or ''}".rstrip()}
         raise
+    if isinstance(answer, OperationAccepted):
+        return answer
     if answer.data_preserved:
         raise ServiceLied("the service was asked to delete the tenant's data and answered that it kept them")
     return {"answer": f"200 {answer.status}, data_preserved: false"}
+
+
+async def _deleted(context: StepContext) -> dict[str, Any] | OperationAccepted:
+    """Delete by the call that a service declares for it, which answers with a receipt."""
+    tenant_id = context.tenant.tenant_id
+    receipt = await context.answer(
+        DeletionReceipt, lambda: context.driver.purge(context.access, tenant_id, idempotency_key=context.key)
+    )
+    if isinstance(receipt, OperationAccepted):
+        return receipt
+    kept = receipt.model_dump(mode="json", exclude_none=True)
+    return {"answer": f"200 purged at {kept['purged_at']}", "receipt": kept}
 
 
 async def _is_gone(context: StepContext) -> dict[str, Any]:
@@ -300,6 +334,7 @@ class _Purge:
             "purged_at": uow.now().isoformat(),
             "service_answered": context.results["purge"]["answer"],
             "verified": context.results["verify"]["answer"],
+            "receipt": context.results["purge"].get("receipt"),
         }
 
     async def give_up(
