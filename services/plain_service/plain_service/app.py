@@ -26,6 +26,7 @@ from plain_service.contract import (
     Refusal,
     read_activation,
     read_deactivation,
+    read_idempotency_key,
     read_object,
     require_tenant_id,
     resolve_period,
@@ -53,8 +54,8 @@ class PlainService:
     async def activate(self, request: Request) -> Response:
         """``POST /mt/tenant/{tenant_id}/activate``."""
         tenant_id = self._market(request)
+        key = read_idempotency_key(request.headers.get("Idempotency-Key"))
         wanted = read_activation(read_object(await _body(request)), tenant_id)
-        key = request.headers.get("Idempotency-Key")
         tenant = await run_in_threadpool(self._store.activate, wanted, key)
         query = urlencode({"tenant_id": tenant_id, "token": self._store.setup_token(tenant)})
         credentials = {
@@ -67,7 +68,8 @@ class PlainService:
     async def deactivate(self, request: Request) -> Response:
         """``POST /mt/tenant/{tenant_id}/deactivate``."""
         tenant_id = self._market(request)
-        wanted = read_deactivation(read_object(await _body(request)))
+        read_idempotency_key(request.headers.get("Idempotency-Key"))  # it is idempotent without one
+        wanted = read_deactivation(read_object(await _body(request)), tenant_id)
         tenant = await run_in_threadpool(self._store.deactivate, tenant_id, wanted)
         return JSONResponse(
             {
@@ -130,11 +132,13 @@ class PlainService:
         return JSONResponse({"tenant_id": tenant.tenant_id, "name": tenant.name})
 
     def _market(self, request: Request) -> str:
-        """Return the tenant in the path, for the market. Raises 401 and 422, in this order."""
+        """Return the tenant in the path, for the market. Raises 401, 412 and 422, in this order."""
         given = request.headers.getlist("X-Market-API-Key")
         known = [hmac.compare_digest(given[0].encode(), key.encode()) for key in self._keys] if len(given) == 1 else []
         if not any(known):
             raise Refusal("invalid_api_key")
+        if request.headers.get("X-MT-API-Version", "1") != "1":
+            raise Refusal("unsupported_api_version", {"versions": ["1"]})
         return require_tenant_id(request.path_params["tenant_id"])
 
     async def _look(self, request: Request) -> tuple[Tenant, float]:
@@ -183,12 +187,14 @@ def create_app(
 
 async def _refuse(request: Request, error: Exception) -> Response:
     """Answer in the one error shape, whatever went wrong."""
+    headers = {"Cache-Control": "no-store"}
     if isinstance(error, HTTPException):
+        headers |= error.headers or {}  # the methods that are allowed
         words = {404: "not_found", 405: "method_not_allowed"}
         error = Refusal(words.get(error.status_code, "internal_error"))
     refusal = error if isinstance(error, Refusal) else Refusal("internal_error")
     request_id = request.headers.get("X-Request-ID") or uuid4().hex
-    headers = {"X-Request-ID": request_id, "Cache-Control": "no-store"}
+    headers["X-Request-ID"] = request_id
     return JSONResponse(
         refusal.body(request_id), refusal.status, headers=headers, media_type="application/problem+json"
     )

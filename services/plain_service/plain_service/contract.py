@@ -16,7 +16,9 @@ PLANS = ("basic", "standard", "premium")
 REASONS = ("subscription_expired", "admin_request", "violation")
 
 _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]")
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
+_EMAIL = re.compile(r"[^@\s\x00-\x20\x7f-\xa0]{1,64}@[^@\s\x00-\x20\x7f-\xa0]{1,190}")
+_NAME = re.compile(r"(?=.{1,200}\Z)[^\x00-\x1f\x7f]*[^\s\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f]*")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
@@ -31,6 +33,7 @@ _STATUS_OF_ERROR = {
     "operation_in_progress": (409, "Another lifecycle call for this tenant is under way."),
     "tenant_purged": (410, "The tenant's data are gone, and its id is not given out again."),
     "link_expired": (410, "The link was used before, or its time is over."),
+    "unsupported_api_version": (412, "This service does not serve that version of the contract."),
     "body_too_large": (413, "The body is larger than this service reads."),
     "invalid_tenant_id": (422, 'A tenant id is 3 to 63 characters a-z, 0-9, "_" and "-".'),
     "tenant_id_mismatch": (422, "The tenant in the path is not the tenant in the body."),
@@ -90,10 +93,17 @@ def require_tenant_id(tenant_id: str) -> str:
     return tenant_id
 
 
+def read_idempotency_key(key: str | None) -> str | None:
+    """Return ``key``, which may not have been sent. Raises 422 ``invalid_body``."""
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise Refusal("invalid_body", [{"path": "Idempotency-Key", "message": "expected visible ASCII characters"}])
+    return key
+
+
 def read_object(raw: bytes) -> dict[str, Any]:
     """Return the JSON object in ``raw``. Raises 422 ``invalid_body``."""
     try:
-        value = json.loads(raw, parse_constant=_refuse_constant)
+        value = json.loads(raw, parse_constant=_refuse_constant, parse_float=_number)
         json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is in no UTF-8 text
     except (ValueError, RecursionError) as error:
         raise Refusal("invalid_body", [{"path": "", "message": "expected JSON in UTF-8"}]) from error
@@ -132,16 +142,19 @@ def read_activation(body: Mapping[str, Any], tenant_id: str) -> Activation:
     return Activation(tenant_id, body["tenant_name"], body["plan"], config, canonical)
 
 
-def read_deactivation(body: Mapping[str, Any]) -> Deactivation:
+def read_deactivation(body: Mapping[str, Any], tenant_id: str) -> Deactivation:
     """Return the body of a deactivation. Raises 422 with every fault that it has."""
-    at = body.get("deactivate_at")
+    at, named = body.get("deactivate_at"), body.get("tenant_id")
     _require(
         {
             "reason": body.get("reason") in REASONS,
             "preserve_data": isinstance(body.get("preserve_data"), bool),
             "deactivate_at": at is None or (_is_text(at) and bool(_TIME.fullmatch(at)) and _is_time(at)),
+            "tenant_id": named is None or (_is_text(named) and bool(_TENANT_ID.fullmatch(named))),
         }
     )
+    if named not in {None, tenant_id}:
+        raise Refusal("tenant_id_mismatch")
     return Deactivation(body["preserve_data"], datetime.fromisoformat(at).astimezone(UTC) if at else None)
 
 
@@ -168,12 +181,17 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
+def _number(text: str) -> float:
+    number = float(text)  # 500.0 is the integer 500, as JSON Schema has it
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= 200
+    return isinstance(value, str) and bool(_NAME.fullmatch(value))
 
 
 def _is_word(value: Any) -> bool:
@@ -185,7 +203,7 @@ def _is_number(value: Any, *, at_least: int, whole: bool) -> bool:
         return True
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         return False
-    return bool(at_least <= value <= 2**53)
+    return bool(at_least <= value < 2**53)
 
 
 def _is_time(text: str) -> bool:

@@ -47,7 +47,7 @@ def test_the_contract_alone_is_enough():
 def test_the_manifest_is_right_and_has_the_services_plans():
     manifest = Manifest.load(PACKAGE / "manifest.yaml")
 
-    assert (manifest.service.id, manifest.plans) == ("plain_service", PLANS)
+    assert (manifest.service.id, manifest.plan_names) == ("plain_service", PLANS)
 
 
 class TestStore:
