@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 import typer
+from mt_paas.cli.application import app as library_command_line
 from mt_paas.standard_api import ActivateRequest, Admin, Manifest
 from mt_paas.testing.doubles import serve
 from mt_paas.testing.tenants import drop_registry
@@ -90,17 +92,17 @@ def printed_commands() -> Iterator[tuple[str, str]]:
     for page in WRITTEN:
         for block in [*blocks(page, "console"), *blocks(page, "sh")]:
             for line in block.splitlines():
-                for found in re.findall(r"(?:^\$ |\s)(market (?!:).*?)(?= #|$)", line.partition(" #")[0]):
+                for found in re.findall(r"(?:^\$ |\s)((?:market|mt-paas) (?!:).*?)(?= #|$)", line.partition(" #")[0]):
                     yield name_of(page), found
-        for found in re.findall(r"`(market [a-z][^`]*)`", page.read_text(encoding="utf-8")):
+        for found in re.findall(r"`((?:market|mt-paas) [a-z][^`]*)`", page.read_text(encoding="utf-8")):
             yield name_of(page), found
 
 
 class TestCommands:
     @pytest.mark.parametrize(("page", "line"), sorted(set(printed_commands())))
     def test_a_printed_command_exists_with_its_options(self, page, line):
-        words = shlex.split(line.replace("$(", "").replace(")", ""))[1:]
-        command: Any = typer.main.get_command(command_line)
+        program, *words = shlex.split(line.replace("$(", "").replace(")", ""))
+        command: Any = typer.main.get_command({"market": command_line, "mt-paas": library_command_line}[program])
         if words == ["--help"]:
             return
         while words and hasattr(command, "commands"):
@@ -146,7 +148,7 @@ class TestExamples:
             drop_registry(fresh_database)
 
     async def test_the_test_with_a_double_passes(self):
-        _, example = blocks(ROOT / "docs/howto/test-with-fault-doubles.md", "python")
+        *_, example = blocks(ROOT / "docs/howto/test-with-fault-doubles.md", "python")
         names: dict[str, Any] = {}
         exec(compile(example, "test-with-fault-doubles.md", "exec"), names)  # noqa: S102 - our own page
         for name, test in names.items():
@@ -216,4 +218,6 @@ class TestDependencies:
         projects = [*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]
         wanted = {tomllib.loads(each.read_text(encoding="utf-8"))["project"]["name"]: needed(each) for each in projects}
         wanted["The workspace"] = needed(ROOT / "pyproject.toml")
+        node = json.loads((ROOT / "tests/contract/node/package.json").read_text(encoding="utf-8"))
+        wanted["The tools of tests/contract"] = set(node["devDependencies"])
         assert reasons() == wanted

@@ -1,4 +1,4 @@
-"""Markets in processes of their own, and how tests wait for them."""
+"""Markets and services in processes of their own, and how tests wait for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx2
 
@@ -71,6 +71,11 @@ class Process:
                 start_new_session=True,
             )
 
+    @property
+    def running(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self.child is not None and self.child.poll() is None
+
     def end(self, how: signal.Signals = signal.SIGKILL) -> int:
         """Send it a signal, and return its exit code when it has gone."""
         assert self.child is not None
@@ -89,6 +94,54 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+
+
+class RunningService:
+    """One of the services in ``services/`` in a process of its own, on a port of its own."""
+
+    key = "the-markets-key-0123456789"
+    activation: ClassVar[dict[str, Any]] = {
+        "tenant_id": "hallym_univ",
+        "tenant_name": "Hallym",
+        "plan": "basic",
+        "admin": {"email": "admin@hallym.ac.kr", "name": "Hong"},
+    }
+
+    def __init__(self, name: str, folder: Path, database_url: str, prefix: str) -> None:
+        self.name = name
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = {
+            "MT_API_KEYS": self.key,
+            "MT_PUBLIC_URL": self.url,
+            "MT_DATABASE_URL": database_url,
+            "MT_TENANT_PREFIX": prefix,
+            "MT_HOME": str(folder / "data"),
+        }
+        command = ["-m", "uvicorn", f"{name}.app:app", "--port", str(self.port)]
+        self.process = Process(command, folder / f"{self.port}.log", environment)
+
+    async def call(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """Call it over a connection of its own."""
+        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as client:
+            return await client.request(method, path, **options)
+
+    async def activate(self) -> httpx2.Response:
+        """Activate the tenant ``hallym_univ``."""
+        path = "/mt/tenant/hallym_univ/activate"
+        return await self.call("POST", path, json=self.activation, headers={"X-Market-API-Key": self.key})
+
+    async def ready(self) -> None:
+        """Wait until it answers."""
+
+        async def answers() -> bool:
+            assert self.process.running, f"{self.name} ended:\n{self.process.log.read_text(encoding='utf-8')[-2000:]}"
+            try:
+                return (await self.call("GET", "/mt/health")).status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        await eventually(answers)
 
 
 @dataclass

@@ -30,6 +30,7 @@ ACTIVATION = [
 ]
 UNDOING = ["given up", "activate undone", "failed"]
 DEACTIVATION = ["claimed", "deactivate called", "deactivate recorded", "verify called", "verify recorded", "finished"]
+LATER = ["activate called", "activate accepted", "activate recorded", "verify called"]
 PURGE = ["claimed", "purge called", "purge recorded", "verify called", "verify recorded", "finished"]
 
 
@@ -45,7 +46,12 @@ class Desk:
         self.process = Process(
             [script, str(self.port), str(self.kill_at)],
             folder / "market.log",
-            {**QUICK, "MARKET_HOME": str(folder / "home"), "DATABASE_URL": ""},
+            {
+                **QUICK,
+                "MARKET_HOME": str(folder / "home"),
+                "MARKET_PUBLIC_URL": f"http://127.0.0.1:{self.port}",
+                "DATABASE_URL": "",
+            },
         )
         self.api = MarketApi(self.port)
 
@@ -93,8 +99,12 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def desk(folder: Path) -> AsyncIterator[Desk]:
-    service = FakeService(service_id="fake_tutor")
+def service() -> FakeService:
+    return FakeService(service_id="fake_tutor")
+
+
+@pytest.fixture
+async def desk(folder: Path, service: FakeService) -> AsyncIterator[Desk]:
     async with serve(service) as url:
         made = Desk(folder, service, url)
         try:
@@ -131,13 +141,10 @@ class TestKilledBetweenTwoSteps:
             assert operation["state"] == "succeeded", (step, operation)
             assert await desk.transitions(slug) == ["pending", "provisioning", "active"], step
             assert desk.service.tenants[slug].state is TenantState.ACTIVE
-            keys = {
-                call.headers["idempotency-key"]
-                for call in desk.service.calls
-                if call.tenant_id == slug and call.operation == "activate"
-            }
-            assert keys == {operation["id"]}, step
-            assert desk.service.count("activate", slug) <= 2, step
+            asked = [each for each in desk.service.calls if (each.tenant_id, each.operation) == (slug, "activate")]
+            assert {each.headers["idempotency-key"] for each in asked} == {operation["id"]}, step
+            assert all(each.body == asked[0].body and each.body["callback"] for each in asked), step
+            assert len(asked) <= 2, step
 
     async def test_of_giving_up_it_is_undone(self, desk: Desk) -> None:
         for number, step in enumerate(UNDOING):
@@ -167,6 +174,27 @@ class TestKilledBetweenTwoSteps:
                 "active", "deactivating", "deactivated", "purging", "purged",
             ]  # fmt: skip
             assert slug in desk.service.purged
+
+
+@pytest.mark.timeout(400)
+class TestKilledWhileTheServiceWorks:
+    @pytest.fixture
+    def service(self) -> FakeService:
+        return FakeService(service_id="fake_tutor", asynchronous=True, steps=3)
+
+    async def test_what_it_works_on_is_asked_for_and_not_begun_again(self, desk: Desk) -> None:
+        for number, step in enumerate(LATER):
+            slug = f"school_{number}"
+            await desk.api.post("/organizations", {"slug": slug, "name": slug})
+            await desk.die_at(step, "/subscriptions", subscription(slug))
+            await desk.start()
+            operation = await desk.last_operation(slug)
+            assert operation["state"] == "succeeded", (step, operation)
+            assert await desk.transitions(slug) == ["pending", "provisioning", "active"], step
+            begun = [each for each in desk.service.operations.values() if each.tenant_id == slug]
+            assert len(begun) == 1, step
+            asked_again = step == "activate called"  # it died before it could write down what the service had begun
+            assert desk.service.count("activate", slug) == (2 if asked_again else 1), step
 
 
 class TestKilledAtAnyTime:

@@ -6,55 +6,11 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
-import httpx2
 import pytest
 from mt_paas.testing.tenants import drop_registry
 
-from tests.e2e.processes import Process, eventually, free_port
-
-KEY = "the-markets-key-0123456789"
-BODY = {
-    "tenant_id": "hallym_univ",
-    "tenant_name": "Hallym",
-    "plan": "basic",
-    "admin": {"email": "admin@hallym.ac.kr", "name": "Hong"},
-}
-
-
-class RunningService:
-    """A service in a process of its own, on a port of its own."""
-
-    def __init__(self, name: str, folder: Path, database_url: str, prefix: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        environment = {
-            "MT_API_KEYS": KEY,
-            "MT_PUBLIC_URL": self.url,
-            "MT_DATABASE_URL": database_url,
-            "MT_TENANT_PREFIX": prefix,
-            "MT_HOME": str(folder / "data"),
-        }
-        command = ["-m", "uvicorn", f"{name}.app:app", "--port", str(self.port)]
-        self.process = Process(command, folder / f"{self.port}.log", environment)
-
-    async def call(self, method: str, path: str, **options: object) -> httpx2.Response:
-        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as client:
-            return await client.request(method, path, **options)
-
-    async def activate(self) -> httpx2.Response:
-        path = "/mt/tenant/hallym_univ/activate"
-        return await self.call("POST", path, json=BODY, headers={"X-Market-API-Key": KEY})
-
-    async def ready(self) -> None:
-        async def answers() -> bool:
-            try:
-                return (await self.call("GET", "/mt/health")).status_code == 200
-            except httpx2.TransportError:
-                return False
-
-        await eventually(answers)
+from tests.e2e.processes import RunningService
 
 
 @pytest.fixture

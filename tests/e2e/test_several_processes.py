@@ -51,16 +51,16 @@ class Cluster:
 async def cluster(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> AsyncIterator[Cluster]:
     folder, database = tmp_path_factory.mktemp("cluster"), f"test_cluster_{os.getpid()}"
     postgres_server.create_database(database)
-    service = FakeService(service_id="fake_tutor")
+    service, ports = FakeService(service_id="fake_tutor"), [free_port(), free_port()]
     env = {
         **QUICK,
         "MARKET_HOME": str(folder / "home"),
         "DATABASE_URL": postgres_server.url(database),
+        "MARKET_PUBLIC_URL": f"http://127.0.0.1:{ports[0]}",
         "MARKET_OUTGOING__TOTAL_TIMEOUT": "30",
         "MARKET_PROVISIONING__PER_SERVICE": "100",
         "MARKET_SECRET_KEYS": '["one key that every process of the cluster shares"]',
     }
-    ports = [free_port(), free_port()]
     market = ["-m", "service_market.cli"]
     serving = [
         Process([*market, "up", "--no-worker", "--port", str(port)], folder / f"api-{port}.log", env) for port in ports
