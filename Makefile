@@ -5,18 +5,21 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 VENV := .venv
 UV := .tools/bin/uv
-TYPED := packages/mt_paas/mt_paas packages/service_market/service_market services/sample_service/sample_service services/plain_service/plain_service docs/generate.py
+TOOLS := .tools/contract
+TYPED := packages/mt_paas/mt_paas packages/service_market/service_market services/sample_service/sample_service services/plain_service/plain_service docs/generate.py docs/generator
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := $(PYTHON)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench docs clean
+.PHONY: help setup tools demo up test check format bench docs clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/.synced  ## Install the locked dependencies into .venv.
+
+tools: $(TOOLS)/.synced  ## Install the public tools of tests/contract into .tools: linter, generators, Node, Go, Java.
 
 demo: setup  ## Run the main job from nothing and leave the market running; DEMO=once ends it and exits.
 	@$(VENV)/bin/market demo $(if $(filter once,$(DEMO)),--once)
@@ -24,16 +27,17 @@ demo: setup  ## Run the main job from nothing and leave the market running; DEMO
 up: setup  ## Start the market: API, worker and embedded database.
 	@$(VENV)/bin/market up
 
-test: setup  ## Run every test.
+test: setup tools  ## Run every test.
 	@$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
 
-check: setup  ## Lint, types, import rules, lock file and generated docs.
+check: setup tools  ## Lint, types, import rules, lock file and generated docs.
 	@$(UV) lock --check --quiet
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/mypy $(TYPED)
 	@said=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$said" >&2; exit 1; }
 	@$(VENV)/bin/python docs/generate.py --check
+	@$(VENV)/bin/python tests/contract/tools.py lint docs/reference/standard-api.openapi.json
 	@echo "check: all is well"
 
 format: setup  ## Put the code in its form.
@@ -58,4 +62,9 @@ $(UV):
 
 $(VENV)/.synced: $(UV) uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml) $(wildcard services/*/pyproject.toml)
 	@$(UV) sync --frozen --quiet --all-packages
+	@touch $@
+
+$(TOOLS)/.synced: $(UV) uv.lock $(wildcard tests/contract/node/package*.json)
+	@UV_PROJECT_ENVIRONMENT=$(TOOLS) $(UV) sync --frozen --quiet --only-group contract
+	@$(TOOLS)/bin/python tests/contract/tools.py install
 	@touch $@
