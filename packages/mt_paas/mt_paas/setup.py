@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -117,7 +118,7 @@ class MultiTenant(TenantTools):
         )
         self.handler = handler(self.manager, manifest, options)
         self.users, self.tenant_settings = OwnUsers(self.handler), OwnSettings(self.handler)
-        doors = Doors(self.manager.find_access_key, self._find_session, self.manager.get_tenant, clock)
+        doors = Doors(manager.find_access_key, self._find_session, manager.get_tenant, self._now)
         self.stack = Stack(settings, manifest, doors)
 
     @asynccontextmanager
@@ -150,6 +151,9 @@ class MultiTenant(TenantTools):
             except Exception as error:  # noqa: BLE001 - whatever it was, the next sweep is to come
                 _log.warning("the sweep did not end, and is tried again: %s", type(error).__name__)
             await asyncio.sleep(self.settings.sweep_interval)
+
+    def _now(self) -> datetime:
+        return self.manager.clock()
 
     async def _find_session(self, cookie: str) -> Principal:
         tenant, user = await self.handler.sign_on.authenticate(cookie)
