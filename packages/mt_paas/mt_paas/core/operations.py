@@ -197,7 +197,7 @@ class Operations:
         error = work.exception()
         if error is None:
             await self._store.end(operation_id, result=work.result())
-        elif isinstance(error, OperationInProgress) and operation.attempts > 1:
+        elif isinstance(error, OperationInProgress):
             await self._store.release(operation_id)  # somebody is at the tenant: the next sweep sees what is left
         else:
             await self._store.end(operation_id, error=_told(operation, error))

@@ -85,6 +85,7 @@ class TestAnswer:
         callback = CALLBACK
         with in_call(CallContext("r1", idempotency_key="one")):
             accepted = await held.activate_tenant(activation(callback=callback))
+        await held.at_work.wait()  # with the tenant held
 
         assert await held.activate_tenant(activation()) == accepted
         with in_call(CallContext("r2", idempotency_key="one")):
@@ -238,6 +239,19 @@ class TestTakenUp:
 
         assert (await other.get_operation(accepted.operation_id)).status == "succeeded"
         assert (await other.get_tenant_status("hallym_univ")).status == "active"
+
+    async def test_one_that_finds_the_tenant_held_is_done_when_it_is_not(self, new_handler, manager, activation):
+        handler = new_handler(async_after=0)
+        async with manager.operation("hallym_univ"):
+            accepted = await handler.activate_tenant(activation())
+            await handler.operations.settle()
+            meanwhile = await handler.get_operation(accepted.operation_id)
+
+        await handler.sweep()
+        await handler.operations.settle()
+
+        assert meanwhile.status == "in_progress"
+        assert (await handler.get_operation(accepted.operation_id)).status == "succeeded"
 
     async def test_a_lease_that_has_not_run_out_is_left_alone(self, new_handler, manager, activation, clock):
         handler = new_handler()
