@@ -28,17 +28,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)) as server:
-        server.create_database("registry")
-        asyncio.run(compare(server.url("registry"), rounds))
+        server.create_database("cold")
+        server.create_database("warm")
+        asyncio.run(compare(server.url("cold"), server.url("warm"), rounds))
 
 
-async def compare(url: str, rounds: int) -> None:
+async def compare(url: str, spared_url: str, rounds: int) -> None:
     """Print the medians, and how many times a bare ``CREATE DATABASE`` each is."""
     took: dict[str, list[float]] = {"CREATE DATABASE … TEMPLATE": [], "a tenant": [], "a tenant, from a spare": []}
     bare, cold, warm = took.values()
     async with (
         TenantManager(url, service_id="bench", metadata=METADATA) as manager,
-        TenantManager(url, service_id="bench", metadata=METADATA, isolation=IsolationPlan(spares=1)) as spared,
+        TenantManager(
+            spared_url, service_id="bench", metadata=METADATA, tenant_prefix="s_", isolation=IsolationPlan(spares=1)
+        ) as spared,
         await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
     ):
         template = manager._parts.isolation.named("DATABASE_PER_TENANT")._template  # noqa: SLF001 - to clone it barely

@@ -19,11 +19,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mt_paas.core.access_keys import AccessKey
-from mt_paas.core.database.server import connect_args, run
+from mt_paas.core.database.server import connect_alone, run
 from mt_paas.core.models import CHANGES
 from mt_paas.core.schemas import Tenant
 
@@ -117,12 +116,9 @@ class Lookups:
         return self._listening and self._changes == before
 
     async def _listen_forever(self, url: URL) -> None:
-        engine = create_async_engine(
-            url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connect_args(url)
-        )
         while True:
             try:
-                async with engine.connect() as connection:
+                async with connect_alone(url, autocommit=True) as connection:
                     await self._listen(connection)
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 if self._task is None:  # the end of the service cut it off, which the connection told otherwise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import secrets
 import sys
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -82,11 +81,9 @@ async def world(request, databases: Databases, tell: Callable[[str], None]) -> A
 
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
-    """Collect, after each test, connections that a cancellation met while they were being opened: nobody has them."""
+    """Collect what nobody has after each test: a connection among it would be an error."""
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

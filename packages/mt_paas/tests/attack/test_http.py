@@ -38,8 +38,6 @@ from sqlalchemy.exc import DBAPIError
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.timeout(0),
-    # A connection that a cancellation met while it was being opened is closed by the collector.
-    pytest.mark.filterwarnings("ignore:<psycopg.AsyncConnection object:ResourceWarning"),
 ]
 
 MARKET = {"X-Market-API-Key": "the-markets-key-0123456789"}

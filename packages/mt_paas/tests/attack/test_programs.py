@@ -14,8 +14,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.timeout(0),
     pytest.mark.filterwarnings("ignore:using 'notifies:RuntimeWarning"),  # the connection has a handler, which drops
-    # A connection that a cancellation met while it was being opened is closed by the collector.
-    pytest.mark.filterwarnings("ignore:<psycopg.AsyncConnection object:ResourceWarning"),
 ]
 
 MOVES = st.builds(

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from mt_paas.core.database.server import to_its_end
 from mt_paas.core.database.transactions import FENCE, NO_FENCE, SNAPSHOT, Fence, create_tenant_engine
 from mt_paas.core.faults import told_when_away
 from mt_paas.errors import ServiceNotReady
@@ -211,7 +212,10 @@ async def _begin(session: AsyncSession, pool: _Pool) -> None:
     while True:
         left = pool.open
         try:
-            await session.connection()
+            if pool.open < pool.leases:  # a new one is opened
+                await to_its_end(session.connection())
+            else:
+                await session.connection()
             return
         except DBAPIError as error:
             if not (error.connection_invalidated and pool.open < left):

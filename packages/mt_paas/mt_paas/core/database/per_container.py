@@ -11,13 +11,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.connections import Connections, Place
 from mt_paas.core.database.names import quote
-from mt_paas.core.database.server import connect_args, database_mark, literal, parse_url, run
+from mt_paas.core.database.server import connect_alone, database_mark, literal, parse_url, run
 from mt_paas.core.faults import told_when_away
 from mt_paas.core.identity import ServiceIdentity
 from mt_paas.core.schemas import Tenant
@@ -109,9 +108,8 @@ class DatabaseOfContainer:
     async def owner(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
         """Open a transaction on the container's database, as its owner."""
         url = parse_url(await self._locate(tenant))
-        engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
         with told_when_away("The database of the tenant's containers"):
-            async with engine.begin() as owner:
+            async with connect_alone(url) as owner, owner.begin():
                 yield owner
 
     async def secure(self, connection: AsyncConnection, tenant: Tenant) -> None:

@@ -20,14 +20,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.connections import Connections, Place
 from mt_paas.core.database.names import fit, quote, staging_name
 from mt_paas.core.database.server import (
-    connect_args,
+    connect_alone,
     database_mark,
     drop_database,
     literal,
@@ -130,9 +129,8 @@ class DatabasePerTenant:
     async def owner(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
         """Open a transaction on the tenant's database, as the service that owns it."""
         url = self._engine.url.set(database=tenant.database)
-        engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
         with told_when_away("The tenant's database"):
-            async with engine.begin() as connection:
+            async with connect_alone(url) as connection, connection.begin():
                 yield connection
 
     async def secure(self, connection: AsyncConnection, tenant: Tenant) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from mt_paas.core.database.names import quote
 from mt_paas.errors import ConfigurationError
 
 __all__ = [
+    "connect_alone",
     "connect_args",
     "database_mark",
     "drop_database",
@@ -28,7 +30,10 @@ __all__ = [
     "run",
     "run_together",
     "through",
+    "to_its_end",
 ]
+
+Result = TypeVar("Result")
 
 _CONNECT_SECONDS = 5
 _IDLE_SECONDS = 1.0
@@ -67,12 +72,40 @@ async def _connect_psycopg(*arguments: Any, **options: Any) -> Any:
 
     connecting = asyncio.ensure_future(psycopg.AsyncConnection.connect(*arguments, **options))
     try:
-        return await asyncio.shield(connecting)
+        return await to_its_end(connecting)
     except asyncio.CancelledError:
-        await asyncio.wait([connecting])
         if not connecting.cancelled() and connecting.exception() is None:
             await connecting.result().close()
         raise
+
+
+async def to_its_end(opening: Awaitable[Result]) -> Result:
+    """Wait for what opens a connection; a caller that is cancelled meanwhile is told when that is done.
+
+    SQLAlchemy asks a new server about itself, and forgets a connection that is cut off while it does: it would stay
+    open until the collector finds it.
+    """
+    task = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # once more: it is on its way already
+                await asyncio.wait([task])
+        raise
+
+
+@asynccontextmanager
+async def connect_alone(url: URL, *, autocommit: bool = False) -> AsyncIterator[AsyncConnection]:
+    """Lend a connection that is in no pool, and is closed at the end."""
+    engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
+    connection = (engine.execution_options(isolation_level="AUTOCOMMIT") if autocommit else engine).connect()
+    try:
+        await to_its_end(connection.start())
+        yield connection
+    finally:
+        if connection.sync_connection is not None:
+            await connection.close()
 
 
 def ping_when_idle(engine: AsyncEngine) -> AsyncEngine:

@@ -7,13 +7,12 @@ are granted here to a group role; a clone carries them along, which makes a tena
 from __future__ import annotations
 
 from sqlalchemy import URL, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.names import group_name, quote, staging_name, template_name
 from mt_paas.core.database.server import (
-    connect_args,
+    connect_alone,
     database_mark,
     drop_database,
     literal,
@@ -96,8 +95,7 @@ async def _make(
 
 
 async def _fill(url: URL, blueprint: Blueprint, group: str) -> None:
-    engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
-    async with engine.begin() as connection:
+    async with connect_alone(url) as connection, connection.begin():
         for name in blueprint.schemas:
             await run(connection, f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
         await blueprint.make(connection)
@@ -115,8 +113,7 @@ async def complete(url: URL) -> None:
 
     The privileges come with them: a clone has the template's defaults.
     """
-    engine = create_async_engine(url, poolclass=NullPool, connect_args=connect_args(url))
-    async with engine.begin() as connection:
+    async with connect_alone(url) as connection, connection.begin():
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         await connection.run_sync(TABLES.create_all)
 
