@@ -21,7 +21,7 @@ from sqlalchemy import text
 @pytest.fixture
 def patience() -> float:
     """Short, for services that say nothing."""
-    return 2
+    return 4
 
 
 @pytest.fixture

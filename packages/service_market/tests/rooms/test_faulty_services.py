@@ -48,7 +48,7 @@ FAULTS: dict[str, tuple[Behaviour, str, str]] = {
 @pytest.fixture
 def patience() -> float:
     """Short, for services that say nothing."""
-    return 2
+    return 4
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -23,7 +23,7 @@ NGINX = garbage(b"<html>404 Not Found</html>", status=404)
 @pytest.fixture
 def patience() -> float:
     """Short, for services that say nothing."""
-    return 2
+    return 4
 
 
 async def subscription_of(scene: Any) -> dict[str, Any]:
