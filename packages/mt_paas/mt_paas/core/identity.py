@@ -20,6 +20,10 @@ class ServiceIdentity:
     service_id: str
     secret: str = field(repr=False)
 
+    def mark_of(self, tenant_id: str) -> str:
+        """Return what a database, a role or a schema says in its comment that was made for this tenant."""
+        return f"mt_paas tenant {tenant_id} of registry {self.registry_id}"
+
 
 def identify(row: ServiceRow, service_id: str, secret: str | None) -> ServiceIdentity:
     """Return the identity, or raise ``ConfigurationError``: another service's registry, or another secret."""

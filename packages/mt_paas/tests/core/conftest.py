@@ -15,12 +15,13 @@ import psycopg
 import pytest
 from mt_paas.core.handler import HandlerOptions, ManagedTenantHandler
 from mt_paas.core.manager import TenantManager
+from mt_paas.core.schemas import Tenant
 from mt_paas.standard_api.manifest import Manifest
 from mt_paas.standard_api.models import ActivateRequest, Admin
 from mt_paas.testing.doubles import FakeService
 from mt_paas.testing.tenants import drop_registry
 from mt_paas.utils.pool_settings import PoolSettings
-from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, select, text
+from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, make_url, select, text
 
 METADATA = MetaData()
 NOTES = Table("note", METADATA, Column("id", BigInteger, Identity(), primary_key=True), Column("text", Text))
@@ -129,6 +130,48 @@ def new_manager(request, prefix: str, clock: MovableClock) -> Callable[..., Tena
 async def manager(new_manager: Callable[..., TenantManager]) -> AsyncIterator[TenantManager]:
     async with new_manager() as manager:
         yield manager
+
+
+class Containers:
+    """Whoever runs the containers of tenants: a database for each, at an address that another may have tomorrow."""
+
+    def __init__(self, server: Server, new_database: Callable[[], str]) -> None:
+        self._server = server
+        self.new_database = new_database
+        self.names: dict[str, str] = {}
+        self.driver = "postgresql+psycopg"
+
+    async def locate(self, tenant: Tenant) -> str:
+        """Return the address of the tenant's database, which is made when it is first asked for."""
+        if tenant.tenant_id not in self.names:
+            self.names[tenant.tenant_id] = self.new_database()
+        url = make_url(self._server.url).set(drivername=self.driver, database=self.names[tenant.tenant_id])
+        return url.render_as_string(hide_password=False)
+
+    def replace(self, tenant_id: str, other: str) -> None:
+        """Put another database at the tenant's address; who is connected to one of them is cut off."""
+        address = self.names[tenant_id]
+        self._server.rows(_CUT_OFF, [address, other])
+        self._server.rows(f'ALTER DATABASE "{address}" RENAME TO "{address}_before"')
+        self._server.rows(f'ALTER DATABASE "{other}" RENAME TO "{address}"')
+        self._server.rows(f'ALTER DATABASE "{address}_before" RENAME TO "{other}"')
+
+
+_CUT_OFF = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = ANY(%s)"
+
+
+@pytest.fixture
+def containers(postgres_server, server: Server) -> Iterator[Containers]:
+    made: list[str] = []
+
+    def new_database() -> str:
+        made.append(f"test_{os.getpid()}_{secrets.token_hex(4)}")
+        postgres_server.create_database(made[-1])
+        return made[-1]
+
+    yield Containers(server, new_database)
+    for name in made:
+        postgres_server.drop_database(name)
 
 
 class Tenants:

@@ -6,19 +6,33 @@ import asyncio
 import gc
 from contextlib import suppress
 
+import psycopg
 import pytest
 from mt_paas.core import exports
 from mt_paas.core.database.isolations import IsolationPlan
 from mt_paas.core.lifecycle import TenantStatus
 from mt_paas.errors import ConfigurationError
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint, select, text
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 
 KINDS = ("DATABASE_PER_TENANT", "SCHEMA_PER_TENANT", "SHARED_TABLES")
 TOGETHER = KINDS[1:]
+CONTAINER = "DOCKER_PER_TENANT"
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, CONTAINER])
 def kind(request) -> str:
     return request.param
 
@@ -30,8 +44,8 @@ def registry_url(empty_registry_url) -> str:
 
 
 @pytest.fixture
-def plan(kind) -> IsolationPlan:
-    return IsolationPlan(default=kind, supported=(kind,))
+def plan(kind, containers) -> IsolationPlan:
+    return IsolationPlan(default=kind, supported=(kind,), container_database=containers.locate)
 
 
 @pytest.fixture
@@ -215,6 +229,90 @@ class TestSharedConnections:
             signed = await session.scalar(text("SELECT current_setting('mt.tenant')"))
             seen = server.rows("SELECT query FROM pg_stat_activity")
         assert signed not in str(seen)
+
+
+@pytest.fixture(params=["postgresql+psycopg", "postgresql+asyncpg"])
+async def reused(request, manager, tenants, containers):
+    """Two tenants with a note each; the database of the second has come to the address of the first."""
+    containers.driver = request.param
+    await tenants.activate("hallym_univ", "other_univ")
+    await tenants.write("hallym_univ", "ours")
+    await tenants.write("other_univ", "theirs")
+    containers.replace("hallym_univ", containers.names["other_univ"])
+    return containers
+
+
+@pytest.mark.parametrize("kind", [CONTAINER], indirect=True)
+class TestAddressesThatAreUsedAgain:
+    async def test_are_refused_to_a_pool_that_broke(self, manager, tenants, reused, server):
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="tenant other_univ of"):
+                await tenants.write("hallym_univ", "lost")
+        assert _connections(server, reused.names["hallym_univ"]) == 0
+        assert "container/hallym_univ" not in manager._parts.isolation.connections._pools
+        notes = psycopg.connect(make_url(server.url).set(database=reused.names["hallym_univ"]).render_as_string(False))
+        with notes:
+            assert notes.execute("SELECT text FROM note").fetchall() == [("theirs",)]
+
+    async def test_are_refused_to_a_pool_that_is_opened(self, manager, tenants, reused, server):
+        await manager._parts.isolation.shut(await manager.get_tenant("hallym_univ"))
+        with pytest.raises(ConfigurationError, match="tenant other_univ of"):
+            await tenants.read("hallym_univ")
+        assert _connections(server, reused.names["hallym_univ"]) == 0
+
+    async def test_serve_the_tenant_again_when_its_own_database_is_back(self, tenants, reused):
+        with pytest.raises(ConfigurationError):
+            await tenants.read("hallym_univ")
+        reused.replace("hallym_univ", reused.names["other_univ"])
+        assert await tenants.read("hallym_univ") == ["ours"]
+        assert await tenants.read("other_univ") == ["theirs"]
+
+    async def test_are_refused_to_the_owner_of_the_tables(self, manager, reused):
+        tenant = await manager.get_tenant("hallym_univ")
+        for work in (manager.storage_bytes, manager._parts.isolation.complete):
+            with pytest.raises(ConfigurationError, match="tenant other_univ of"):
+                await work(tenant)
+
+    async def test_are_refused_while_a_session_of_the_one_before_is_open(self, manager, tenants, containers, server):
+        await tenants.activate("hallym_univ")
+        await tenants.write("hallym_univ", "ours")
+        name = containers.names["other_univ"] = containers.names["hallym_univ"]
+        async with manager.get_tenant_session("hallym_univ") as session:
+            await session.rollback()
+            await manager._parts.isolation.of(tenant := await manager.get_tenant("hallym_univ")).drop(None, tenant)
+            await tenants.activate("other_univ")
+            await tenants.write("other_univ", "theirs")
+            with pytest.raises(ConfigurationError, match="tenant other_univ of"):
+                await tenants.read("hallym_univ")
+        await manager._parts.isolation.shut(await manager.get_tenant("other_univ"))
+        assert _connections(server, name) == 0
+
+    async def test_that_have_an_empty_database_now_are_not_taken_for_the_tenants(self, manager, tenants, containers):
+        await tenants.activate("hallym_univ")
+        await manager.deactivate_tenant("hallym_univ")
+        containers.replace("hallym_univ", containers.new_database())
+        with pytest.raises(ConfigurationError, match="comment is empty"):
+            await manager.reactivate_tenant("hallym_univ")
+        tenant = await manager.get_tenant("hallym_univ")
+        with pytest.raises(ConfigurationError, match="comment is empty"):
+            async with manager._parts.isolation.session(tenant):
+                pass
+
+    async def test_that_another_has_are_left_when_an_activation_is_taken_back(self, manager, tenants, containers):
+        await tenants.activate("other_univ")
+        await tenants.write("other_univ", "theirs")
+        containers.names["hallym_univ"] = containers.names["other_univ"]
+        await manager.onboard_tenant("hallym_univ", "Hallym")
+        with pytest.raises(ConfigurationError, match="tenant other_univ of"):
+            await manager.provision_tenant("hallym_univ")
+        async with manager.operation("hallym_univ") as operation:
+            await operation.cancel("taken back")
+        assert await tenants.read("other_univ") == ["theirs"]
+
+
+def _connections(server, database: str) -> int:
+    ((found,),) = server.rows("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", database)
+    return found
 
 
 class TestTablesOfAServiceThatAreShared:

@@ -13,8 +13,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import URL, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -31,13 +33,15 @@ __all__ = ["Connections", "Place"]
 class Place:
     """Where a tenant's data are: the name of the pool, how to connect (asked once a pool), and the tenant's fence.
 
-    A new pool has up to ``size`` connections; without a number, as many as one tenant may have.
+    A new pool has up to ``size`` connections; without a number, as many as one tenant may have. ``check`` is given
+    each new connection before anybody uses it; what it raises is told to who wanted the connection, which is closed.
     """
 
     pool: str
     url: Callable[[], Awaitable[URL]]
     fence: Fence = NO_FENCE
     size: int | None = None
+    check: Callable[[DBAPIConnection], None] | None = None
 
 
 class _Pool:
@@ -157,6 +161,8 @@ class Connections:
             size = min(place.size or self._size, self._limit)
             shared = place.fence != NO_FENCE
             engine = create_tenant_engine(url, size=size, patience=self._patience, shared=shared, pooled=self._pooled)
+            if place.check is not None:
+                event.listen(engine.sync_engine, "connect", partial(_checked, place.check))
             pool = _Pool(engine, size)
             self._pools[place.pool] = pool
         return pool
@@ -205,6 +211,15 @@ class Connections:
                 await connection.close()
                 for name in [name for name, pool in self._pools.items() if not (pool.open or pool.users)]:
                     del self._pools[name]
+
+
+def _checked(check: Callable[[DBAPIConnection], None], connection: DBAPIConnection, _: object) -> None:
+    """Close a new connection that does not pass: the pool has not counted it yet."""
+    try:
+        check(connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 async def _begin(session: AsyncSession, pool: _Pool) -> None:

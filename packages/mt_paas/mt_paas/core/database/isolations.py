@@ -64,7 +64,6 @@ class Isolations:
         connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
     ) -> None:
         self._plan = plan
-        self._registry = ""
         self.connections = Connections(
             limit=bounds.tenants, size=bounds.size, patience=bounds.patience, pooled=bounds.pooler is not None
         )
@@ -84,7 +83,6 @@ class Isolations:
 
     async def start(self, connection: AsyncConnection, identity: ServiceIdentity) -> None:
         """Get every isolation ready to create tenants."""
-        self._registry = str(identity.registry_id)
         for isolation in self._known.values():
             await isolation.start(connection, identity)
 
@@ -136,10 +134,6 @@ class Isolations:
     def session(self, tenant: Tenant, *, snapshot: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session that sees this tenant's data and no other's."""
         return self.of(tenant).session(tenant, snapshot=snapshot)
-
-    def mark(self, tenant: Tenant) -> str:
-        """Return what a database says in its comment that was made for this tenant."""
-        return f"mt_paas tenant {tenant.tenant_id} of registry {self._registry}"
 
     def owner(self, tenant: Tenant) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction as the owner of the tenant's tables."""

@@ -45,7 +45,6 @@ class SchemaPerTenant:
         self._connections = connections
         self._blueprint = blueprint
         self._prefix = prefix
-        self._registry = ""
 
     async def start(self, connection: AsyncConnection, identity: ServiceIdentity) -> None:
         """Make the shared database, unless it is there."""
@@ -55,7 +54,7 @@ class SchemaPerTenant:
                 f"{self.name}: leave out the schemas, or keep tenants in DATABASE_PER_TENANT"
             )
         await self._shared.start(connection, identity)
-        self._registry = str(identity.registry_id)
+        self._identity = identity
         self._tables = SchemaTables(self._blueprint)
 
     async def close(self) -> None:
@@ -132,7 +131,7 @@ class SchemaPerTenant:
                 return int(await owner.scalar(_SIZE, {"name": quote(tenant.database)}) or 0)
 
     def _mark(self, tenant: Tenant) -> str:
-        return f"mt_paas tenant {tenant.tenant_id} of registry {self._registry}"
+        return self._identity.mark_of(tenant.tenant_id)
 
 
 async def _mark_of(connection: AsyncConnection, name: str) -> str | None:

@@ -32,14 +32,13 @@ from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mt_paas.core.database.isolations import Isolations
 from mt_paas.core.database.per_container import DatabaseOfContainer
 from mt_paas.core.database.per_schema import SchemaPerTenant
-from mt_paas.core.database.server import database_mark
 from mt_paas.core.lifecycle import TenantStatus
 from mt_paas.core.moving.catalog import Table, read_tables
 from mt_paas.core.moving.checks import difference
@@ -279,11 +278,9 @@ class Mover:
 
     async def _drop(self, tenant: Tenant) -> None:
         """Delete a place of the tenant's that is not the one it works at."""
-        if tenant.isolation == DatabaseOfContainer.name:
-            async with self._isolations.owner(tenant) as owner:
-                name = str(await owner.scalar(select(func.current_database())))
-                if await database_mark(owner, name) != self._isolations.mark(tenant):  # nothing in it is the tenant's
-                    return
+        isolation = self._isolations.of(tenant)
+        if isinstance(isolation, DatabaseOfContainer) and not await isolation.is_marked(tenant):
+            return  # nothing in it is the tenant's
         await self._still_held()
         await wipe(self._isolations, tenant, self.connection)
         await self._isolations.drop(self.connection, tenant)

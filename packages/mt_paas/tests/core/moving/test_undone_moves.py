@@ -103,10 +103,10 @@ class TestUndoing:
             await moving
         assert holder.connection.execute(COUNT).fetchall() == [(30,)]
 
-    async def test_leaves_a_database_that_is_another_tenants(self, manager, tenant, new_place):
+    async def test_leaves_a_database_that_is_another_tenants(self, manager, tenant, container_database):
         reader = await tenant(SCHEMA)
         before = await reader.everything()
-        with psycopg.connect((await new_place(CONTAINER)).url, autocommit=True) as connection:
+        with psycopg.connect(container_database, autocommit=True) as connection:
             name = connection.info.dbname
             connection.execute(f"COMMENT ON DATABASE {name} IS 'mt_paas tenant other_univ of registry 1'")
             connection.execute("CREATE TABLE theirs ()")
