@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from mt_paas.cli import init, manifest, simulate, tenants, test
 from mt_paas.cli.exits import EXIT_TABLE, ExitCode, Stop
+from mt_paas.cli.frame import command_tree
 from mt_paas.errors import MtPaasError
 
 __all__ = ["app"]
-
-_CODES = "\n".join(f"{code.value:>5}  {meaning}" for code, meaning in EXIT_TABLE.items())
 
 
 class _Root(TyperGroup):
@@ -32,35 +31,7 @@ class _Root(TyperGroup):
         raise typer.Exit(code)
 
 
-app = typer.Typer(
-    cls=_Root,
-    help="Build a service for a Service Market, and try it.",
-    epilog=f"\b\nExit codes:\n{_CODES}",
-    no_args_is_help=True,
-    rich_markup_mode=None,  # plain help comes in half the time
-    pretty_exceptions_enable=False,
-    add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the signature of an option's callback
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"mt-paas {version('mt-paas')}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    *,
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Build a service for a Service Market, and try it."""
-
+app = command_tree("mt-paas", "mt-paas", "Build a service for a Service Market, and try it.", EXIT_TABLE, _Root)
 
 init.add_to(app)
 manifest.add_to(app)

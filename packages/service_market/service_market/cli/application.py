@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+from mt_paas.cli.frame import command_tree
 from typer.core import TyperGroup
 
 from service_market.cli import operation, organization, server, service, subscription, tenant, token
@@ -12,8 +13,6 @@ from service_market.cli.demo import command as demo
 from service_market.cli.exits import EXIT_TABLE, Stop
 
 __all__ = ["app"]
-
-_CODES = "\n".join(f"{code.value:>5}  {meaning}" for code, meaning in EXIT_TABLE.items())
 
 
 class _Root(TyperGroup):
@@ -29,35 +28,7 @@ class _Root(TyperGroup):
             raise typer.Exit(stop.code) from None
 
 
-app = typer.Typer(
-    cls=_Root,
-    help="Run a Service Market, and work with one.",
-    epilog=f"\b\nExit codes:\n{_CODES}",
-    no_args_is_help=True,
-    rich_markup_mode=None,  # plain help comes in half the time
-    pretty_exceptions_enable=False,
-    add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the signature of an option's callback
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"market {version('service-market')}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    *,
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Run a Service Market, and work with one."""
-
+app = command_tree("market", "service-market", "Run a Service Market, and work with one.", EXIT_TABLE, _Root)
 
 server.add_to(app)
 demo.add_to(app)

@@ -10,7 +10,7 @@ from service_market.cli.application import app
 from service_market.cli.exits import EXIT_TABLE, ExitCode
 from typer.testing import CliRunner
 
-HEAVY = ("fastapi", "sqlalchemy", "httpx2", "procrastinate", "pydantic", "mt_paas", "uvicorn")
+HEAVY = ("fastapi", "sqlalchemy", "httpx2", "procrastinate", "pydantic", "mt_paas.standard_api", "uvicorn")
 COMMANDS = [
     *("up", "worker", "migrate", "forget-sealed", "demo", "subscribe"),
     *("organization create", "organization list", "token create", "token list", "token revoke"),
