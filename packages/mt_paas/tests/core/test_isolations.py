@@ -9,6 +9,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 from mt_paas.core import exports
+from mt_paas.core.database import shared
 from mt_paas.core.database.isolations import IsolationPlan
 from mt_paas.core.lifecycle import TenantStatus
 from mt_paas.errors import ConfigurationError
@@ -21,10 +22,12 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    event,
     make_url,
     select,
     text,
 )
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 
 KINDS = ("DATABASE_PER_TENANT", "SCHEMA_PER_TENANT", "SHARED_TABLES")
@@ -313,6 +316,36 @@ class TestAddressesThatAreUsedAgain:
 def _connections(server, database: str) -> int:
     ((found,),) = server.rows("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", database)
     return found
+
+
+@pytest.mark.parametrize("kind", ["SCHEMA_PER_TENANT"], indirect=True)
+class TestSchemas:
+    async def test_are_made_with_all_that_is_in_them_by_one_statement(self, manager, tenants):
+        said: list[str] = []
+
+        def note(connection, _cursor, statement, *_):
+            if connection.engine.url.database.endswith("_shared_notes"):
+                said.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            await tenants.activate("hallym_univ")
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        assert [statement.split()[0] for statement in said] == ["SELECT", "DO"]
+        await tenants.write("hallym_univ", "ours")
+
+    async def test_the_owners_connections_are_renewed(self, new_manager, plan, tenants_of, room_for, monkeypatch):
+        monkeypatch.setattr(shared, "_USES", 3)
+        async with new_manager(isolation=plan, pools=room_for(1)) as manager:
+            await tenants_of(manager).activate("hallym_univ")
+            tenant = await manager.get_tenant("hallym_univ")
+            seen = []
+            for _ in range(9):
+                async with manager._parts.isolation.owner(tenant) as owner:
+                    seen.append(await owner.scalar(text("SELECT pg_backend_pid()")))
+        assert [seen.count(pid) for pid in dict.fromkeys(seen)][1:-1] == [3] * (len(set(seen)) - 2)
+        assert len(set(seen)) in {3, 4}
 
 
 class TestTablesOfAServiceThatAreShared:

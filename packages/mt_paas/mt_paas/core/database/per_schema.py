@@ -17,7 +17,7 @@ from mt_paas.core.database.connections import Connections
 from mt_paas.core.database.names import fit, quote
 from mt_paas.core.database.schema_tables import SchemaTables
 from mt_paas.core.database.server import literal, run
-from mt_paas.core.database.shared import SharedDatabase
+from mt_paas.core.database.shared import RELATIONS, SharedDatabase
 from mt_paas.core.faults import told_when_away
 from mt_paas.core.identity import ServiceIdentity
 from mt_paas.core.schemas import Tenant
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["SchemaPerTenant"]
 
 _SIZE = text(
-    "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class"
-    " WHERE relnamespace = to_regnamespace(:name) AND relkind IN ('r', 'm')"
+    "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class"  # noqa: S608 - a constant
+    f" WHERE oid = {RELATIONS} AND relkind IN ('r', 'm')"
 )
 
 
@@ -81,10 +81,14 @@ class SchemaPerTenant:
                     f"the schema {name} of tenant {tenant.tenant_id} is not there, though it was active before: "
                     "restore it from a backup; an empty one would hide the loss"
                 )
-            await run(owner, f"CREATE SCHEMA {quote(name)}", f"SET LOCAL search_path = {quote(name)}")
-            await self._tables.make(owner)
-            await self.secure(owner, tenant)
-            await run(owner, f"COMMENT ON SCHEMA {quote(name)} IS {literal(mark)}")
+            enclose = (
+                f"PERFORM mt_fence.enclose({literal(name)}, {literal(tenant.tenant_id)}, {literal(self._shared.role)})"
+            )
+            await self._tables.make(
+                owner,
+                before=(f"CREATE SCHEMA {quote(name)}", f"SET LOCAL search_path = {quote(name)}"),
+                after=(enclose, f"COMMENT ON SCHEMA {quote(name)} IS {literal(mark)}"),
+            )
         return True
 
     async def complete(self, tenant: Tenant) -> None:
@@ -128,7 +132,7 @@ class SchemaPerTenant:
         """Return the size of the tenant's tables, with their indexes, on disk."""
         with told_when_away("The tenant's database"):
             async with self._shared.owner.connect() as owner:
-                return int(await owner.scalar(_SIZE, {"name": quote(tenant.database)}) or 0)
+                return int(await owner.scalar(_SIZE, {"schema": quote(tenant.database)}) or 0)
 
     def _mark(self, tenant: Tenant) -> str:
         return self._identity.mark_of(tenant.tenant_id)

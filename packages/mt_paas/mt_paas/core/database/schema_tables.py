@@ -1,6 +1,6 @@
-"""The tables of a tenant's schema, made by as few statements as can be: ten thousand schemas are a matter of minutes.
+"""The tables of a tenant's schema, made by one statement if that can be: ten thousand schemas are a matter of minutes.
 
-A service that gives its tables as metadata has one statement for all of them. Migrations are run once, to the text of
+A service that gives its tables as metadata has a text that makes all of them. Migrations are run once, to the text of
 their SQL (``alembic upgrade head --sql``), which then makes every schema in one statement too. That text is only
 trusted when it makes what Alembic makes: both are tried in schemas that are rolled back, and compared. For scripts
 whose text is not there, or tells less (those that read what is in the database), Alembic runs for every new schema.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -63,17 +64,21 @@ class SchemaTables:
         self._tried = blueprint.migrations is None
         self._trying = asyncio.Lock()
 
-    async def make(self, connection: AsyncConnection) -> None:
-        """Make the tables, within the transaction of ``connection``."""
+    async def make(self, connection: AsyncConnection, before: Sequence[str], after: Sequence[str]) -> None:
+        """Make the tables between what comes ``before`` and ``after`` them, within the transaction of ``connection``.
+
+        These are statements of PL/pgSQL.
+        """
         async with self._trying:
             if not self._tried:
                 self._own = await self._text(connection)
                 self._tried = True
-        await run(connection, self._library)
-        if self._own is None:
-            await self._blueprint.make_own(connection)
-        else:
-            await run(connection, self._own)
+        if self._own is not None:
+            await run(connection, _together(*before, self._library, self._own, *after))
+            return
+        await run(connection, _together(*before, self._library))
+        await self._blueprint.make_own(connection)
+        await run(connection, _together(*after))
 
     async def _text(self, connection: AsyncConnection) -> str | None:
         """Return the statement that does what the migrations do, if there is one."""
@@ -115,8 +120,12 @@ class SchemaTables:
 
 def _as_one(script: str) -> str:
     """Return one statement that runs the whole script; what it answers is thrown away."""
-    tag = f"$mt_{secrets.token_hex(8)}$"
-    return f"DO {tag}BEGIN EXECUTE {_quoted(script)}; END{tag}"
+    return _together(f"EXECUTE {_quoted(script)}")
+
+
+def _together(*statements: str) -> str:
+    """Return one statement that runs these in order."""
+    return f"DO {_quoted('BEGIN ' + '; '.join(statements) + '; END')}"
 
 
 def _quoted(script: str) -> str:

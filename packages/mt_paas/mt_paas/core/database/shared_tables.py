@@ -35,7 +35,7 @@ from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.connections import Connections
 from mt_paas.core.database.names import quote
 from mt_paas.core.database.server import run
-from mt_paas.core.database.shared import SharedDatabase
+from mt_paas.core.database.shared import RELATIONS, SharedDatabase
 from mt_paas.core.faults import told_when_away
 from mt_paas.core.identity import ServiceIdentity
 from mt_paas.core.schemas import Tenant
@@ -52,15 +52,15 @@ SCHEMA = "mt_shared"
 _OWNER = "tenant_id"
 _LOCK = 0x6D745F7061617303  # "mt_paas": one process at a time makes the tables
 _OTHERS = text(
-    "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(:schema)"
+    f"SELECT EXISTS (SELECT FROM pg_class WHERE oid = {RELATIONS}"  # noqa: S608 - a constant
     " AND relkind IN ('r', 'p') AND relname <> ALL (:known))"
 )
 _REFERRERS = text(
-    "SELECT c.relname, array_remove(array_agg(DISTINCT r.relname), NULL) FROM pg_class c"
+    "SELECT c.relname, array_remove(array_agg(DISTINCT r.relname), NULL) FROM pg_class c"  # noqa: S608 - as above
     " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = :owner AND NOT a.attisdropped"
     " LEFT JOIN pg_constraint f ON f.confrelid = c.oid AND f.contype = 'f' AND f.conrelid <> c.oid"
     " LEFT JOIN pg_class r ON r.oid = f.conrelid"
-    " WHERE c.relnamespace = to_regnamespace(:schema) AND c.relkind IN ('r', 'p') GROUP BY c.relname"
+    f" WHERE c.oid = {RELATIONS} AND c.relkind IN ('r', 'p') GROUP BY c.relname"
 )
 
 

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mt_paas.core.database.isolations import Isolations
@@ -87,6 +87,8 @@ def is_of_the_tenant(error: Exception) -> bool:
     cause = _cause(error)
     state = getattr(getattr(cause, "orig", None), "sqlstate", None)
     if isinstance(cause, ServiceNotReady | ConfigurationError):
+        return False
+    if state is None and isinstance(cause, OperationalError | InterfaceError):  # no connection, or none any more
         return False
     return not (isinstance(state, str) and state.startswith(_PASSING))
 

@@ -27,7 +27,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError("mt_paas.core.migrations", "migrations") from error
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mt_paas.core.migrations.apart import Apart
@@ -191,6 +191,8 @@ class Migrations:
     async def _on(
         self, connection: AsyncConnection, steps: _Steps, prepare: Prepare | None = None, **options: Any
     ) -> str | None:
+        if not options.get("as_sql"):  # or Alembic looks for its table in all schemas, of which there may be thousands
+            options["version_table_schema"] = await connection.scalar(select(func.current_schema()))
         return await Apart(connection.run_sync(lambda given: self._run(given, steps, prepare, **options)))
 
     def _run(self, connection: Connection, steps: _Steps, prepare: Prepare | None, **options: Any) -> str | None:
@@ -199,8 +201,7 @@ class Migrations:
 
         def checked(heads: Any, context: MigrationContext) -> Iterable[Any]:
             nonlocal has_run
-            if context.connection is not connection and not context.as_sql:
-                raise ConfigurationError(f"{self.folder / 'env.py'} connects by itself; it must use {_RECIPE}")
+            self._require(context, connection)
             has_run = True
             context.autocommit_block = _no_autocommit  # type: ignore[method-assign, assignment]  # it never returns
             if prepare is not None:
@@ -211,7 +212,13 @@ class Migrations:
         config.attributes["connection"] = connection
         with EnvironmentContext(config, self._scripts, fn=checked, **options) as environment:
             if (self.folder / "env.py").exists():
-                self._scripts.run_env()
+                try:
+                    self._scripts.run_env()
+                except Exception:
+                    context = environment._migration_context  # noqa: SLF001 - get_context raises where there is none
+                    if context is not None:
+                        self._require(context, connection)  # whatever was found missing elsewhere
+                    raise
             else:
                 environment.configure(connection=connection)
                 with environment.begin_transaction():
@@ -219,6 +226,11 @@ class Migrations:
             if not has_run:
                 raise ConfigurationError(f"{self.folder / 'env.py'} runs no migrations; it must use {_RECIPE}")
             return _one(environment.get_context().get_current_heads())
+
+    def _require(self, context: MigrationContext, connection: Connection) -> None:
+        """Raise where the service's ``env.py`` has given Alembic another connection."""
+        if context.connection is not connection and not context.as_sql:
+            raise ConfigurationError(f"{self.folder / 'env.py'} connects by itself; it must use {_RECIPE}") from None
 
     def _config(self) -> Config:
         config = Config()

@@ -100,11 +100,14 @@ def registry_url(empty_registry_url) -> str:
 
 
 @pytest.fixture
-def release(new_manager: Callable[..., TenantManager], scripts: Scripts) -> Callable[..., TenantManager]:
+def release(
+    new_manager: Callable[..., TenantManager], scripts: Scripts, containers: Any
+) -> Callable[..., TenantManager]:
     """Make the manager of the service as it is now, with its migrations: each is what a process would have."""
 
     def make(kind: str = "SCHEMA_PER_TENANT", **options: Any) -> TenantManager:
-        plan = IsolationPlan(default=kind, supported=(kind,), spares=options.pop("spares", 0))
+        spares = options.pop("spares", 0)
+        plan = IsolationPlan(default=kind, supported=(kind,), spares=spares, container_database=containers.locate)
         return new_manager(**{"metadata": None, "migrations": scripts.folder, "isolation": plan} | options)
 
     return make

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
-KINDS = ("DATABASE_PER_TENANT", "SCHEMA_PER_TENANT", "SHARED_TABLES")
+KINDS = ("DATABASE_PER_TENANT", "SCHEMA_PER_TENANT", "SHARED_TABLES", "DOCKER_PER_TENANT")
 
 
 @pytest.fixture(params=KINDS)
@@ -52,7 +53,10 @@ class TestNewTenants:
     async def test_a_tenant_can_not_touch_the_table_of_versions(self, release, tenants_of, kind):
         async with release(kind) as manager:
             await tenants_of(manager).activate("hallym_univ")
-            if kind == "DATABASE_PER_TENANT":  # its own, and a role that changes it harms nobody else
+            if kind in {
+                "DATABASE_PER_TENANT",
+                "DOCKER_PER_TENANT",
+            }:  # its own, and a role that changes it harms nobody else
                 return
             with pytest.raises(DBAPIError, match="permission denied"):
                 await tenants_of(manager).ask("hallym_univ", "SELECT version_num FROM alembic_version")
@@ -118,6 +122,24 @@ class TestSchemas:
             for tenant in ("hallym_univ", "other_univ"):
                 assert await tenants_of(manager).ask(tenant, "SELECT name FROM kind") == "it's 100% $$ :x"
 
+    async def test_alembic_looks_for_its_table_in_one_of_them(self, scripts, release, tenants_of, migrate):
+        said: list[str] = []
+
+        def note(_connection, _cursor, statement, *_):
+            said.append(statement)
+
+        async with release() as manager:
+            await tenants_of(manager).activate("hallym_univ")
+        scripts.release("two")
+        async with release() as manager:
+            event.listen(Engine, "before_cursor_execute", note)
+            try:
+                assert (await migrate(manager)).is_whole
+            finally:
+                event.remove(Engine, "before_cursor_execute", note)
+        assert any("pg_class" in statement for statement in said)
+        assert not any("pg_table_is_visible" in statement for statement in said)  # which reads those of all schemas
+
     async def test_alembic_runs_once_for_many_of_them(self, scripts, release, tenants_of, tmp_path):
         log = tmp_path / "runs"
         scripts.release(two=f"def upgrade():\n    with open({str(log)!r}, 'a') as log:\n        log.write('x')\n")
@@ -128,9 +150,58 @@ class TestSchemas:
             assert log.read_text() == once
 
 
+class TestContainers:
+    async def test_one_whose_address_is_anothers_fails_and_the_others_go_on(
+        self, scripts, release, tenants_of, migrate, containers
+    ):
+        async with release("DOCKER_PER_TENANT") as manager:
+            tenants = tenants_of(manager)
+            await tenants.activate("hallym_univ", "last_univ", "other_univ")
+            for tenant_id in ("hallym_univ", "last_univ", "other_univ"):
+                await tenants.write(tenant_id, tenant_id)
+        scripts.release("two")
+        containers.replace("hallym_univ", containers.names["other_univ"])
+        async with release("DOCKER_PER_TENANT") as manager:
+            tenants = tenants_of(manager)
+            report = await migrate(manager)
+            failed = {outcome.tenant_id: outcome for outcome in report.of("failed")}
+            assert failed.keys() == {"hallym_univ", "other_univ"}
+            assert "another's: mt_paas tenant other_univ of" in failed["hallym_univ"].reason
+            assert not any(outcome.is_quarantined for outcome in failed.values())
+            assert [outcome.tenant_id for outcome in report.of("migrated")] == ["last_univ"]
+            assert await tenants.ask("last_univ", "SELECT length FROM note") == len("last_univ")
+
+            containers.replace("hallym_univ", containers.names["other_univ"])
+            assert (await migrate(manager)).is_whole
+            for tenant_id in ("hallym_univ", "other_univ"):
+                assert await tenants.ask(tenant_id, "SELECT length FROM note") == len(tenant_id)
+
+    @pytest.fixture
+    def let_in(self, containers, server):
+        """Have the database of a tenant's containers accept connections, or not."""
+
+        def change(tenant_id: str, accepts: str) -> None:
+            server.rows(f'ALTER DATABASE "{containers.names[tenant_id]}" ALLOW_CONNECTIONS {accepts}')
+
+        return change
+
+    async def test_that_do_not_answer_are_left_for_the_next_run(self, scripts, release, tenants_of, migrate, let_in):
+        async with release("DOCKER_PER_TENANT") as manager:
+            await tenants_of(manager).activate("hallym_univ", "other_univ")
+        scripts.release("two")
+        async with release("DOCKER_PER_TENANT") as manager:
+            let_in("hallym_univ", "false")
+            report = await migrate(manager)
+            assert [(each.tenant_id, each.is_quarantined) for each in report.of("failed")] == [("hallym_univ", False)]
+            let_in("hallym_univ", "true")
+            assert (await migrate(manager)).is_whole
+            assert (await manager.get_tenant("hallym_univ")).revision == "two"
+
+
 @pytest.fixture
-def release_by_asyncpg(release, registry_url):
+def release_by_asyncpg(release, registry_url, containers):
     """As ``release``, by the other driver."""
+    containers.driver = "postgresql+asyncpg"
     return partial(release, database_url=registry_url.replace("postgresql://", "postgresql+asyncpg://"))
 
 
