@@ -40,13 +40,16 @@ __all__ = ["EXPORT_PATH", "Exports"]
 EXPORT_PATH = "/access/export"
 _ROWS_AT_ONCE = 250
 _SHORT = 16 * 1024  # bytes of a row that is fetched together with others
-# Where tenants share a database, other schemas are other tenants'; in one of its own they are the service's.
+# Where tenants share a database, other schemas are other tenants'; in one of its own they are the service's. What is in
+# a schema is found by way of pg_depend: pg_class has no index by schema, and may hold the tables of all tenants.
 _TABLES = text(
     "SELECT n.nspname, c.relname, n.nspname = current_schema()"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname <> 'information_schema'"
-    " AND n.nspname NOT LIKE 'pg\\_%' AND has_table_privilege(c.oid, 'SELECT')"
-    " AND current_schema() IN ('public', n.nspname) ORDER BY 1, 2"
+    " WHERE c.oid = ANY (ARRAY(SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass"
+    " AND refclassid = 'pg_namespace'::regclass AND refobjid = ANY (ARRAY("
+    "SELECT oid FROM pg_namespace WHERE nspname = current_schema() UNION ALL SELECT oid FROM pg_namespace"
+    " WHERE current_schema() = 'public' AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'))))"
+    " AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1, 2"
 )
 
 

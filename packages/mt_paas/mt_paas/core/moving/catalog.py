@@ -14,7 +14,7 @@ from psycopg import sql
 
 from mt_paas.core.moving.places import Connection, Place
 
-__all__ = ["Column", "Table", "ordered", "read_others", "read_tables", "schemas_of"]
+__all__ = ["RELATIONS", "Column", "Table", "ordered", "read_others", "read_tables", "schemas_of"]
 
 #: Alembic's own table: it speaks of all tables, so where tenants share tables it is no tenant's.
 REVISION = "alembic_version"
@@ -24,7 +24,11 @@ _SCHEMAS = (
     " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid"
     " AND d.deptype = 'e') ORDER BY 1"
 )
-_TABLES = """
+#: What is in ``%(schemas)s``, by way of pg_depend: pg_class has no index by schema, and may hold all tenants' tables.
+RELATIONS = """ANY (ARRAY(SELECT objid FROM pg_depend
+  WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_namespace'::regclass
+  AND refobjid = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY(%(schemas)s)))))"""
+_TABLES = f"""
 SELECT n.nspname, c.relname, c.relkind = 'r',
   (SELECT coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '',
      a.attidentity = 'a') ORDER BY a.attnum), '[]')
@@ -37,16 +41,16 @@ SELECT n.nspname, c.relname, c.relkind = 'r',
    FROM pg_constraint k JOIN pg_class f ON f.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
    WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY(%s) AND NOT EXISTS (
+WHERE c.oid = {RELATIONS} AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT EXISTS (
   SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
-"""
+"""  # noqa: S608 - a constant
 # What is in a schema beside tables, and is moved by being made at the other place too, or not at all.
-_OTHERS = """
+_OTHERS = f"""
 SELECT n.nspname, c.relname, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE
   'foreign table' END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('v', 'm', 'f') AND n.nspname = ANY(%(schemas)s) AND NOT EXISTS (
+WHERE c.oid = {RELATIONS} AND c.relkind IN ('v', 'm', 'f') AND NOT EXISTS (
   SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 UNION ALL
 SELECT n.nspname, p.proname, 'function' FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -55,9 +59,9 @@ WHERE n.nspname = ANY(%(schemas)s) AND NOT EXISTS (
 UNION ALL
 SELECT n.nspname, c.relname || '.' || t.tgname, 'trigger'
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE NOT t.tgisinternal AND n.nspname = ANY(%(schemas)s)
+WHERE NOT t.tgisinternal AND c.oid = {RELATIONS}
 ORDER BY 1, 2
-"""
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ async def read_tables(connection: Connection, place: Place) -> dict[tuple[str, s
     """Return the tables of the place by name; where tenants share tables, those that have rows of tenants."""
     schemas = await schemas_of(connection, place)
     found: dict[tuple[str, str], Table] = {}
-    for row in await (await connection.execute(_TABLES, [schemas])).fetchall():
+    for row in await (await connection.execute(_TABLES, {"schemas": schemas})).fetchall():
         schema, name, plain, columns, key, references = row
         table = _table(place, (str(schema), str(name), bool(plain)), columns, key, references)
         if place.shares is None or table.shared:

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from mt_paas.core.moving.catalog import schemas_of
+from mt_paas.core.moving.catalog import RELATIONS, schemas_of
 from mt_paas.core.moving.copying import fetch
 from mt_paas.core.moving.places import Connection, Place
 
 __all__ = ["carry_sequences", "make_sequences"]
 
 # The sequence of a column is known by its column: its name may be another elsewhere.
-_SEQUENCES = """
+_SEQUENCES = f"""
 SELECT n.nspname, s.relname, pg_sequence_last_value(s.oid), q.seqincrement, t.relname, a.attname
 FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
   AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
 LEFT JOIN pg_class t ON t.oid = d.refobjid
 LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-WHERE s.relkind = 'S' AND n.nspname = ANY(%s)
-"""
+WHERE s.oid = {RELATIONS} AND s.relkind = 'S'
+"""  # noqa: S608 - a constant
 
 
 _MARGIN = 1000
@@ -86,7 +86,9 @@ async def _highest(connection: Connection, place: Place, sequence: _Sequence, ke
 async def _read(connection: Connection, place: Place) -> dict[tuple[str, ...], _Sequence]:
     schemas = await schemas_of(connection, place)
     found: dict[tuple[str, ...], _Sequence] = {}
-    for schema, name, last, step, table, column in await (await connection.execute(_SEQUENCES, [schemas])).fetchall():
+    for schema, name, last, step, table, column in await (
+        await connection.execute(_SEQUENCES, {"schemas": schemas})
+    ).fetchall():
         key = (place.label(str(schema)), *((str(table), str(column)) if table is not None else (str(name),)))
         found[key] = _Sequence(
             str(schema), str(name), int(str(last)) if last is not None else None, int(str(step)), table is not None
