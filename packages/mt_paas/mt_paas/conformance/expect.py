@@ -155,9 +155,11 @@ class Answer:
             self.fail("`message` is not a text for people")
         told = members.get("status")
         self.require(told is None or told == self.status, f"`status` in the body is {told!r}")
-        retryable, request_id = members.get("retryable"), members.get("request_id")
+        retryable = members.get("retryable")
         self.require(retryable is None or isinstance(retryable, bool), f"`retryable` is {retryable!r}")
-        self.require(request_id is None or isinstance(request_id, str), f"`request_id` is {request_id!r}")
+        for name in ("request_id", "type", "title", "detail"):
+            value = members.get(name)
+            self.require(value is None or isinstance(value, str), f"`{name}` is {value!r}, not a text")
         return members
 
     @property

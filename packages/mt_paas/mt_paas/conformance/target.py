@@ -54,6 +54,7 @@ class Target:
     plans: tuple[str, ...] = ()
     features: dict[str, tuple[str, ...]] = field(default_factory=dict)
     capabilities: frozenset[str] = frozenset()
+    has_config_schema: bool = False
 
     @property
     def is_version_2(self) -> bool:
@@ -143,6 +144,7 @@ def target_of(url: str, document: Document | None) -> Target:
         tuple(plans),
         plans,
         frozenset(_texts(content.get("capabilities"))) if version == "2.0" else frozenset(),
+        isinstance(content.get("config_schema"), dict),
     )
 
 

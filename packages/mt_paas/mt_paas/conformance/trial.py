@@ -28,6 +28,8 @@ _LEAKS = re.compile(
     r"Traceback \(most recent call last\)|File \"[^\"]+\", line \d+"
     r"|(?:\b|\\t)at (?:java|javax|org|com|kotlin|scala)\.[\w.$/]+\("
     r"|\bpsycopg\w*[.:]|asyncpg\.|SQLSTATE|syntax error at or near|sqlalche|sqlite3\.|SQLITE_[A-Z]+|ORA-\d{5}"
+    r"|\bobject at 0x[0-9a-f]{6,}|/site-packages/|/node_modules/|/vendor/bundle/|\b(?:java|javax)\.[a-z]+\.\w+Exception"
+    r"|\b(?:postgres(?:ql)?|mysql|mariadb|mongodb|redis|amqp)(?:\+\w+)?://\S+@|PDOException|System\.\w+Exception"
     r"|goroutine \d+ \[|node:internal|\.[jt]s:\d+:\d+\)|\.go:\d+ \+0x|\.rb:\d+:in [`']"
 )
 _LEAKS_KEY_FROM = 12  # characters: a shorter key may stand in an answer by chance
@@ -186,11 +188,12 @@ class Caller:
         return Answer(f"{answer.call} (operation)", status, headers, _encoded(body), answer.exchange)
 
     def _note_leaks(self, answer: Answer) -> None:
-        key = self.run.key
-        if len(key) >= _LEAKS_KEY_FROM and key not in answer.exchange.url:
-            held = (*answer.headers.values(), answer.body.decode("utf-8", "replace"))
-            if any(key in text for text in held):
+        held = (*answer.headers.values(), answer.body.decode("utf-8", "replace"))
+        for key in filter(None, (self.run.key, self.run.second_key)):
+            if len(key) >= _LEAKS_KEY_FROM and key not in answer.exchange.url and any(key in text for text in held):
                 self.run.leaks.append(Leak("the market's key", answer))
+            elif answer.status == 401 and any(part in text for part in _halves(key) for text in held):
+                self.run.leaks.append(Leak("half of the market's key", answer))
         if answer.status >= 400 and (found := _LEAKS.search(answer.body[:200_000].decode("utf-8", "replace"))):
             self.run.leaks.append(Leak(f"the service's inside ({found[0][:60]!r})", answer))
 
@@ -283,6 +286,12 @@ async def _told(trial: Trial, tell: Callable[[Trial, Story], Awaitable[None]]) -
     finally:
         trial.run.tenants.discard(trial)
     return story
+
+
+def _halves(key: str) -> tuple[str, ...]:
+    """Return the halves of a key, none where they are short: who guesses at a key is told no part of it."""
+    half = len(key) // 2
+    return (key[:half], key[-half:]) if half >= _LEAKS_KEY_FROM else ()
 
 
 def _encoded(body: Any) -> bytes:

@@ -43,6 +43,14 @@ class TestAMutant:
         assert not [each for each in failed if "the check itself broke" in each.message]
 
 
+class TwoHeaders(FakeService):
+    """A right service that knows the market's key by another header, too."""
+
+    def manifest(self, base_url):
+        manifest = super().manifest(base_url)
+        return manifest.model_copy(update={"auth": manifest.auth.model_copy(update={"header_aliases": ["X-API-Key"]})})
+
+
 class TestARightService:
     @pytest.mark.parametrize(
         "options",
@@ -70,10 +78,11 @@ class TestARightService:
     async def test_is_tried_in_every_area(self):
         """Nothing is skipped that some right service could be tried on."""
         tried = set()
-        for options in ({"second_key": SECOND_KEY}, {"asynchronous": True}, {"version": "1.0"}):
-            service = FakeService(**options)
+        rights = [FakeService(second_key=SECOND_KEY), FakeService(asynchronous=True), FakeService(version="1.0")]
+        for service in (*rights, TwoHeaders()):
             async with serve(service) as url:
-                report = await run(url, service.api_key, second_key=options.get("second_key"))
+                report = await run(url, service.api_key, second_key=SECOND_KEY if service is rights[0] else None)
+            assert complaints(report) == []
             tried |= {each.id for each in report.checks if each.status is not Status.SKIP}
         skipped = [each.id for each in report.checks if each.id not in tried]
         assert skipped == ["sso.expires"]  # a minute of waiting

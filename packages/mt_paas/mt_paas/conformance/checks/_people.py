@@ -10,9 +10,11 @@ from mt_paas.conformance.expect import Answer
 from mt_paas.conformance.tenants import Tenant
 from mt_paas.conformance.trial import Trial
 
-__all__ = ["MAX_PAGES", "ODD_TEXTS", "address", "all_users", "new_user", "pages", "user_of"]
+__all__ = ["MAX_PAGES", "NO_LIMITS", "ODD_TEXTS", "address", "all_users", "new_user", "pages", "user_of"]
 
 MAX_PAGES = 200
+#: What is no limit of a list: it is a whole number from 1 to 500.
+NO_LIMITS = ("0", "-1", "501", "1000", "9" * 30, "abc", "1.5")
 #: A zero, half a surrogate pair, and more than a column is likely to hold: told as JSON escapes, all are valid JSON.
 ODD_TEXTS = ("zero \0", "half \ud83d", "long " + "x" * 10_000)
 

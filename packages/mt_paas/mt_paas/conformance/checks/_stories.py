@@ -19,9 +19,11 @@ from mt_paas.conformance.trial import Trial
 
 __all__ = [
     "ABSENT",
+    "FUTURE",
     "JUNK",
     "TELLING_KEYS",
     "WRONG_DEACTIVATIONS",
+    "alike",
     "at_once",
     "changed",
     "life",
@@ -39,7 +41,7 @@ ABSENT: Any = object()
 _HOUR = timedelta(hours=1)
 _TRIES = 30
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-_FUTURE: dict[str, Any] = {"x_future": {"of": ["the", "contract"]}}
+FUTURE: dict[str, Any] = {"x_future": {"of": ["the", "contract"]}}
 
 #: Bytes that are no JSON object, and what they are.
 JUNK: dict[str, bytes] = {
@@ -144,10 +146,18 @@ async def refusals(t: Trial, story: Story) -> None:
     await story.step("status_bodies", t.status(tenant))
     await story.step("no_zone", t.deactivate(tenant, deactivate_at=written(t.now() + _HOUR).removesuffix("Z")))
     await story.step("status_no_zone", t.status(tenant))
-    late = await story.step("behind", t.deactivate(tenant, deactivate_at=written(t.now() + _HOUR, hours=-12)))
+    at = t.now() + _HOUR
+    when = written(at, hours=-12)
+    late = await story.step("behind", t.deactivate(tenant, deactivate_at=when))
     if late is not None and late.status == 422:
-        await story.step("later", t.deactivate(tenant, deactivate_at=written(t.now() + _HOUR)))
+        when = written(at)
+        await story.step("later", t.deactivate(tenant, deactivate_at=when))
     await story.step("status_later", t.status(tenant))
+    if t.target.declares("users"):
+        guest = {"email": f"{t.unique()}@mtpaas-test.example"}
+        await story.step("user_later", t.call("POST", "users", tenant, json=guest))
+    await story.step("scheduled_again", t.deactivate(tenant, deactivate_at=when))
+    await story.step("status_scheduled_again", t.status(tenant))
     await story.step("now", t.deactivate(tenant))
     await story.step("status_now", t.status(tenant))
 
@@ -171,8 +181,10 @@ async def repeated(t: Trial, story: Story) -> None:
     """Tell of a tenant with the longest id and with members that nobody knows, that is activated again and again."""
     await t.shared()
     tenant_id = (t.new_id() + "_-_" + "0123456789" * 6)[:63]
-    body = t.body(tenant_id) | _FUTURE
-    body["admin"] |= _FUTURE
+    body = t.body(tenant_id) | FUTURE
+    body["admin"] |= FUTURE
+    if not t.target.has_config_schema:
+        body["config"] |= FUTURE
     await story.step("status_before", t.status(tenant_id))
     headers = {"Idempotency-Key": t.unique("conformance-")}
     first = await story.step("activated", t.activate(tenant_id, body, headers=headers))
@@ -184,11 +196,15 @@ async def repeated(t: Trial, story: Story) -> None:
         await story.step(name, t.activate(tenant, headers=headers))
     others: list[dict[str, Any]] = [{"tenant_name": "다른 이름"}, {"config": {**body["config"], "max_users": 51}}]
     others += [{"admin": {"email": f"{t.unique()}@example.org", "name": "다른 사람"}}]
-    others += [{"plan": plan} for plan in t.run.tenants.plans if plan != body["plan"]][:1]
+    others += [{"features": []}] if body["features"] else []
+    others += [{"plan": plan} for plan in t.run.tenants.plans if plan != body["plan"]]
     for number, other in enumerate(others):
         await story.step(f"other {number}", t.activate(tenant, body | other, headers={"Idempotency-Key": t.unique()}))
     await story.step("status_after", t.status(tenant))
-    await story.step("deactivated", t.deactivate(tenant, **_FUTURE))
+    await story.step("same_key_other_body", t.activate(tenant, body | others[-1], headers=headers))
+    await story.step("status_same_key", t.status(tenant))
+    await story.step("same_key_other_tenant", t.activate(await t.shared("b"), headers=headers))
+    await story.step("deactivated", t.deactivate(tenant, **FUTURE))
 
 
 async def returns(t: Trial, story: Story) -> None:
@@ -203,10 +219,41 @@ async def returns(t: Trial, story: Story) -> None:
     past = {"reason": "violation", "preserve_data": True, "deactivate_at": written(t.now() - _HOUR)}
     await story.step("past", t.call("POST", "tenant_deactivate", tenant_id, json=past))
     await story.step("status_past", t.status(tenant_id))
-    await story.step("back", t.activate(tenant_id, body | {"plan": plans[0]}))
+    back = body | {"plan": plans[0], "tenant_name": "다른 이름"}
+    await story.step("back", t.activate(tenant_id, back))
     await story.step("status_back", t.status(tenant_id))
+    await story.step("back_again", t.activate(tenant_id, back))
+    await story.step("back_as_before", t.activate(tenant_id, body))
+    await story.step("status_back_again", t.status(tenant_id))
     await story.step("ahead", t.deactivate(tenant_id, deactivate_at=written(t.now() - _HOUR, hours=9)))
     await story.step("status_ahead", t.status(tenant_id))
+
+
+async def alike(t: Trial, story: Story) -> None:
+    """Tell of three tenants whose ids are nearly the same, of which the first is deactivated, and then erased.
+
+    Who makes names of databases of ids, and replaces what they can not hold or cuts what is too long, makes one of two.
+    """
+    await t.shared()
+    first = (f"{t.new_id()}-a-" + "0123456789" * 6)[:62]
+    ids = {"first": first, "longer": f"{first}x", "underscored": first.replace("-a-", "_a_")}
+    bodies = {name: t.body(tenant_id) for name, tenant_id in ids.items()}
+    for name, tenant_id in ids.items():
+        await story.step(f"activated {name}", t.activate(tenant_id, bodies[name]))
+    if t.target.declares("users"):
+        for name, tenant_id in ids.items():
+            guest = {"email": f"{name}-{t.unique()}@mtpaas-test.example", "name": f"of the {name}"}
+            await story.step(f"user {name}", t.call("POST", "users", tenant_id, json=guest))
+    right: dict[str, Any] = {"reason": "admin_request", "preserve_data": True}
+    if t.target.names_tenant("tenant_deactivate"):
+        named = right | {"tenant_id": ids["longer"]}
+        await story.step("of_another", t.call("POST", "tenant_deactivate", first, json=named))
+        await story.step("status of_another", t.status(ids["longer"]))
+    await story.step("deactivated", t.call("POST", "tenant_deactivate", first, json=right | {"preserve_data": False}))
+    for name in ("longer", "underscored"):
+        await story.step(f"status {name}", t.status(ids[name]))
+        if t.target.declares("users"):
+            await story.step(f"users {name}", t.call("GET", "users", ids[name], query={"limit": "500"}))
 
 
 async def at_once(t: Trial, story: Story) -> None:

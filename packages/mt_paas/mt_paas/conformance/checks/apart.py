@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mt_paas.conformance.checks._people import address, all_users, new_user, user_of
+from mt_paas.conformance.checks._people import address, all_users, new_user, pages, user_of
 from mt_paas.conformance.checks.settings import read_settings, write_settings
 from mt_paas.conformance.registry import check, endpoint
+from mt_paas.conformance.tenants import Tenant
 from mt_paas.conformance.trial import Trial
 
 __all__: list[str] = []
@@ -63,6 +64,47 @@ async def cursors_are_of_their_tenant(t: Trial) -> None:
         answer.require(not leaked, f"{len(leaked)} users of another tenant came")
     else:
         answer.refused()
+
+
+@check("isolation.resource_cursors", needs=[endpoint("resources")], rule=_APART)
+async def cursors_of_resources_are_of_their_tenant(t: Trial) -> None:
+    """A cursor of one tenant's resources never brings them to another tenant."""
+    one, other = await t.shared("a"), await t.shared("b")
+    first = (await t.call("GET", "resources", one, query={"limit": "1"})).expect(200).object()
+    if not isinstance(cursor := first.get("next_cursor"), str):
+        t.skip("a new tenant has fewer than two resources")
+    own: set[Any] = set()
+    async for page in pages(t, "resources", other, limit="500"):
+        own |= {item.get("id") for item in page.object().get("items") or ()}
+    answer = await t.call("GET", "resources", other, query={"cursor": cursor, "limit": "500"})
+    if answer.status == 200:
+        leaked = [item for item in answer.object().get("items") or () if item.get("id") not in own]
+        answer.require(not leaked, f"{len(leaked)} resources of another tenant came")
+    else:
+        answer.refused()
+
+
+@check("isolation.figures", needs=[endpoint("users")], rule=_APART)
+async def figures_count_one_tenant(t: Trial) -> None:
+    """What is done in one tenant changes no figure of another: no users and no costs."""
+    async with t.lent() as one, t.lent() as other:
+        before = await _figures(t, one)
+        for _ in range(2):
+            await new_user(t, other)
+        after = await _figures(t, one)
+        for name, value in before.items():
+            t.require(after[name] == value, f"{name} was {value}, and is {after[name]} after another tenant got users")
+
+
+async def _figures(t: Trial, tenant: Tenant) -> dict[str, Any]:
+    users = (await t.state(tenant)).get("users")
+    told = {"users.total of the status": users.get("total") if isinstance(users, dict) else users}
+    for key, name in (("stats", "users"), ("stats_costs", "total")):
+        if t.target.declares(key):
+            answer = (await t.call("GET", key, tenant, query={"period": "monthly"})).expect(200)
+            found = answer.object().get(name)
+            told[f"{name} of {key}"] = found.get("total") if isinstance(found, dict) else found
+    return told
 
 
 @check("isolation.settings", needs=[endpoint("settings")], rule=_APART)

@@ -80,6 +80,43 @@ async def key_is_in_its_header(t: Trial) -> None:
         _judge(await t.send("GET", url, key=None, headers=headers), "the key in the header Authorization")
 
 
+@check("authentication.header_case", rule=f"{_KEY} in the header that the manifest names")
+async def header_counts_in_any_case(t: Trial) -> None:
+    """The header of the key is the same in capitals and in small letters."""
+    tenant, (name, value) = await t.shared(), next(iter(t.key_header(t.run.key).items()))
+    for spelling in (name.lower(), name.upper()):
+        (await t.status(tenant, key=None, headers={spelling: value})).expect(200)
+
+
+@check("authentication.aliases", rule="header aliases where the service says so")
+async def aliases_carry_the_key(t: Trial) -> None:
+    """The key counts in the other headers that the manifest names, and a wrong one counts in none."""
+    if not t.target.header_aliases:
+        t.skip("not declared: auth.header_aliases")
+    tenant = await t.shared()
+    for name in t.target.header_aliases:
+        (await t.status(tenant, key=None, headers=t.key_header(t.run.key, name))).expect(200)
+        wrong = t.key_header("not-the-key-of-any-market-0123456789", name)
+        _judge(await t.status(tenant, key=None, headers=wrong), f"a wrong key in the header {name}")
+
+
+@check("authentication.other_ways", rule=_KEY)
+async def there_is_no_other_way_in(t: Trial) -> None:
+    """Nothing is served without the key by HEAD, nor at an address that is written otherwise."""
+    tenant = await t.shared()
+    for endpoint in CALLS:
+        if endpoint not in _READING or not t.target.declares(endpoint):
+            continue
+        url = t.target.address(endpoint, tenant.id)
+        head, _, tail = url.rpartition("/")
+        ways = [("HEAD", url), ("GET", f"{url}/")]
+        if endpoint == "tenant_status":
+            ways += [("GET", f"{head}//{tail}"), ("GET", f"{head}/./{tail}"), ("GET", f"{url}%20"), ("POST", url)]
+        for method, way in ways:
+            answer = await t.send(method, way, key=None, tolerate=(501,))
+            answer.require(answer.status >= 300, "expected 401, or another refusal, of a call without the key")
+
+
 @check("authentication.two_keys", level=SHOULD, rule=_WRONG)
 async def two_keys_are_refused(t: Trial) -> None:
     """The key's header given twice, the right key and a wrong one, is refused, whichever comes first."""

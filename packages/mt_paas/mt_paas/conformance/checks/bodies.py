@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from mt_paas.conformance.checks._people import ODD_TEXTS
+from mt_paas.conformance.checks._people import ODD_TEXTS, new_user
 from mt_paas.conformance.checks._stories import (
     ABSENT,
+    FUTURE,
     JUNK,
     WRONG_DEACTIVATIONS,
     changed,
@@ -16,8 +17,9 @@ from mt_paas.conformance.checks._stories import (
     said,
     untouched_before,
 )
+from mt_paas.conformance.checks.lifecycle import judge_activation
 from mt_paas.conformance.expect import Answer, Violation
-from mt_paas.conformance.registry import check
+from mt_paas.conformance.registry import check, version_2
 from mt_paas.conformance.trial import Trial
 from mt_paas.standard_api.models import StatusResponse
 
@@ -26,6 +28,7 @@ __all__: list[str] = []
 _INVALID = "A body that is not valid: 422 `invalid_body` with every fault and its path"
 _STRICT = "Models are strict about types and values"
 _PLAN = "a plan the service does not have: 422 `invalid_plan`"
+_GROWS = "both sides ignore fields that they do not know: that is how the contract grows"
 _BROKEN = tuple(range(500, 600))
 _REASON = "body `reason: subscription_expired|admin_request|violation, preserve_data, deactivate_at?`"
 
@@ -136,6 +139,44 @@ async def hostile(t: Trial) -> None:
             raise
         answer.require(400 <= answer.status < 500, f"expected a refusal (4xx) of a body {what}")
     await _judge_nothing_left(t, tenant_id)
+
+
+@check("bodies.charset", rule="JSON is snake_case, UTF-8")
+async def charset(t: Trial) -> None:
+    """A body that is said to be `application/json; charset=utf-8` is JSON in UTF-8."""
+    tenant = await t.shared()
+    answer = await t.activate(tenant, headers={"Content-Type": "application/json; charset=utf-8"})
+    judge_activation(answer, tenant.id)
+
+
+@check("bodies.unknown_members", needs=[version_2], rule=f"{_GROWS}")
+async def unknown_members(t: Trial) -> None:
+    """Members that the service does not know are ignored in every body of version 2."""
+    plan, email = t.run.tenants.plans[0], f"{t.unique()}@mtpaas-test.example"
+    bodies: dict[str, dict[str, Any]] = {
+        "suspend": {"reason": "policy"},
+        "resume": {},
+        "plan_change": {"plan": plan, "features": list(t.target.features.get(plan, ())), "config": {"max_users": 50}},
+        "sso": {"user": {"email": email, "name": "Kim", "role": "member"}, "return_to": "/"},
+        "export": {},
+    }
+    async with t.lent() as tenant:
+        for endpoint, body in bodies.items():
+            if t.target.declares(endpoint) and not (endpoint == "suspend" and not t.target.declares("resume")):
+                answer = await t.call("POST", endpoint, tenant, json={**body, **FUTURE})
+                answer.require(answer.status < 300 or answer.error_word == "plan_change_not_allowed", "expected 200")
+        if t.target.declares("users"):
+            user = await new_user(t, tenant, **FUTURE)
+            if t.target.declares("user"):
+                body = {"name": "Lee Duri", **FUTURE}
+                (await t.call("PUT", "user", tenant, user_id=user["id"], json=body)).expect(200)
+        if t.target.declares("settings"):
+            read = (await t.call("GET", "settings", tenant)).expect(200)
+            body, headers = (
+                {"settings": read.object().get("settings"), **FUTURE},
+                {"If-Match": read.headers.get("etag")},
+            )
+            (await t.call("PUT", "settings", tenant, json=body, headers=headers)).expect(200)
 
 
 @check("bodies.odd_values", rule="Models are strict about types and values")

@@ -8,6 +8,7 @@ from mt_paas.conformance.expect import Answer
 from mt_paas.conformance.registry import SHOULD, check, only_version_1, version_2
 from mt_paas.conformance.trial import Trial
 from mt_paas.standard_api.manifest import EXTENSIONS
+from mt_paas.standard_api.models import ServiceConfiguration
 
 __all__: list[str] = []
 
@@ -45,6 +46,13 @@ async def other_versions_are_refused(t: Trial) -> None:
     tenant = await t.shared()
     for version in ("99", "abc"):
         _judge_versions(await t.status(tenant, headers={_HEADER: version}), "2")
+    for endpoint in ("usage_report", "stats", "users", "resources", "settings", "inventory"):
+        if t.target.declares(endpoint):
+            whose = tenant if t.target.names_tenant(endpoint) else ""
+            _judge_versions(await t.call("GET", endpoint, whose, headers={_HEADER: "99"}), "2")
+    unknown = t.new_id()
+    _judge_versions(await t.activate(unknown, headers={_HEADER: "99"}), "2")
+    (await t.status(unknown)).refuse(404, "tenant_not_found")
 
 
 @check("negotiation.first_version", rule=_VERSION, needs=[only_version_1])
@@ -63,13 +71,28 @@ async def configuration_is_there(t: Trial) -> None:
     (await t.send("GET", _PATH)).expect(200).object()
 
 
-@check("discovery.agrees", rule=_DISCOVERY, needs=[version_2])
-async def configuration_agrees(t: Trial) -> None:
-    """The configuration says what the manifest says."""
+@check("discovery.complete", rule=_DISCOVERY, level=SHOULD, needs=[version_2])
+async def configuration_is_complete(t: Trial) -> None:
+    """The configuration has all its members, and the addresses in it lead to something."""
+    answer = await _configuration(t)
+    schemas = answer.model(ServiceConfiguration).schemas
+    for address in (schemas.manifest, schemas.openapi, schemas.errors):
+        if address is not None and address.startswith("/"):
+            (await t.send("GET", address)).expect(200)
+
+
+async def _configuration(t: Trial) -> Answer:
     answer = await t.send("GET", _PATH, tolerate=(501,))
     if answer.status in {404, 405, 501}:
         t.skip("the service does not tell its configuration: see discovery.there")
-    told = answer.expect(200).object()
+    return answer.expect(200)
+
+
+@check("discovery.agrees", rule=_DISCOVERY, needs=[version_2])
+async def configuration_agrees(t: Trial) -> None:
+    """The configuration says what the manifest says."""
+    answer = await _configuration(t)
+    told = answer.object()
     versions = told.get("versions")
     if not isinstance(versions, list):
         answer.fail("`versions` is no list")

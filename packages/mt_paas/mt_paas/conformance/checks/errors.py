@@ -35,15 +35,23 @@ async def unknown_tenant(t: Trial) -> None:
     for endpoint, calls in CALLS.items():
         if endpoint in _NO_TENANT or not t.target.declares(endpoint):
             continue
-        method, body = calls[0]
-        if endpoint == "plan_change":
-            body = body | {"plan": t.run.tenants.plans[0]}
-        answer = await t.call(
-            method, endpoint, t.new_id(), json=body, user_id="u-conformance-test", tolerate=(501,), follow=False
-        )
-        if endpoint == "usage_report" and (answer.status == 501 or t.target.document is None):
-            continue
-        answer.refuse(404, "tenant_not_found")
+        for method, meant in calls:
+            body = meant | {"plan": t.run.tenants.plans[0]} if endpoint == "plan_change" else meant
+            answer = await t.call(
+                method,
+                endpoint,
+                t.new_id(),
+                json=body,
+                headers={"If-Match": '"1"'} if (endpoint, method) == ("settings", "PUT") else {},
+                user_id="u-conformance-test",
+                tolerate=(501,),
+                follow=False,
+            )
+            if endpoint == "usage_report" and (answer.status == 501 or t.target.document is None):
+                continue
+            if (endpoint, method, answer.status) == ("settings", "PUT", 412):
+                continue  # what is not there matches no If-Match (RFC 9110, section 13.1.1)
+            answer.refuse(404, "tenant_not_found")
 
 
 @check("errors.shape", rule=_ONE_SHAPE)
@@ -56,6 +64,28 @@ async def shape(t: Trial) -> None:
     (await t.call("POST", "tenant_activate", unknown, content=b"{")).refuse(422)
     if t.target.names_tenant("tenant_status"):
         (await t.status("Not-An-Id")).refuse(422)
+
+
+@check("errors.retryable", rule=f"{_ONE_SHAPE}: `{{error, message, details?, request_id, retryable}}`")
+async def not_retryable(t: Trial) -> None:
+    """Of a call that will never be answered otherwise nobody is told to try it again."""
+    unknown = t.new_id()
+    answers = [await t.status(unknown, key=None), await t.status(unknown)]
+    answers.append(await t.call("POST", "tenant_activate", unknown, content=b"{"))
+    for answer in answers:
+        if answer.status in {401, 404, 422}:
+            answer.require(answer.error().get("retryable") is not True, "`retryable` is true, and it never changes")
+
+
+@check("errors.request_ids", rule=_REQUEST_ID)
+async def request_ids_differ(t: Trial) -> None:
+    """Two calls have two request ids, where errors tell them."""
+    unknown = t.new_id()
+    answers = [await t.status(unknown, headers={"X-Request-ID": t.unique("conformance-")}) for _ in range(2)]
+    told = [answer.refuse(404).get("request_id") for answer in answers]
+    if None in told:
+        t.skip("errors tell no request_id")
+    answers[-1].require(told[0] != told[1], f"both errors have the request_id {told[0]!r}")
 
 
 @check("errors.unknown_address", rule=_ONE_SHAPE, level=SHOULD)

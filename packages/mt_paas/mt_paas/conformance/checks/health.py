@@ -13,6 +13,7 @@ __all__: list[str] = []
 
 _SHAPE = "`GET /mt/health`: 200 `{status: healthy|degraded|unhealthy, version, timestamp}`"
 _NO_KEY = "Every call but health carries the market's key"
+_ANOTHER_ZONE = timedelta(minutes=20)
 _CLOSE = timedelta(minutes=5)
 
 
@@ -33,6 +34,23 @@ async def needs_no_key(t: Trial) -> None:
     """Health is answered without a key, and with a wrong one."""
     for key in (None, "not-the-key-of-any-market"):
         (await _health(t, key)).model(Health)
+
+
+@check("health.now", rule=_SHAPE)
+async def tells_its_own_time(t: Trial) -> None:
+    """The time that health tells is not that of another hour: neither when it began, nor that of another zone."""
+    answer = await _health(t)
+    away = abs(time_of(answer.object().get("timestamp")) - t.now() + t.run.skew)
+    answer.require(away < _ANOTHER_ZONE, f"`timestamp` is {away} away from now")
+
+
+@check("health.parts", rule=_SHAPE, level=SHOULD)
+async def does_not_hide_a_broken_part(t: Trial) -> None:
+    """A service does not feel healthy while something that it needs is unhealthy."""
+    answer = await _health(t)
+    health = answer.model(Health)
+    broken = [name for name, part in health.checks.items() if part.status == "unhealthy"]
+    answer.require(health.status != "healthy" or not broken, f"it is healthy, and {', '.join(broken)} is unhealthy")
 
 
 @check("health.time", rule="times are RFC 3339 in UTC", level=SHOULD)

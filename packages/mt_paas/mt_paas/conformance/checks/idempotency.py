@@ -8,7 +8,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from mt_paas.conformance.checks._stories import life, repeated
+from mt_paas.conformance.checks._stories import life, repeated, returns
 from mt_paas.conformance.checks.lifecycle import judge_deactivation
 from mt_paas.conformance.expect import Answer, time_of
 from mt_paas.conformance.registry import SHOULD, capability, check
@@ -72,11 +72,45 @@ async def different_body(t: Trial) -> None:
     before = story["status"].expect(200).object()
     for name in [name for name in story.steps if name.startswith("other ")]:
         story[name].refuse(409, "tenant_already_exists")
-    status = story["status_after"].expect(200)
-    after = status.object()
-    for name in ("status", "plan", "created_at"):
-        told = f"`{name}` was {before.get(name)!r}, and is {after.get(name)!r} after an activation that was refused"
-        status.require(after.get(name) == before.get(name), told)
+    _judge_unchanged(story["status_after"].expect(200), before)
+
+
+@check("idempotency.key_other_body", rule=f"{_SAME}. {_OTHER}")
+async def same_key_other_body(t: Trial) -> None:
+    """Another body with a key that was used is answered as the first one, or refused; it changes nothing."""
+    story = await t.story(repeated)
+    first = story.after("activated", "lifecycle.unknown_members")
+    answer = story["same_key_other_body"]
+    if answer.status == 200:
+        _judge_same(answer, first)
+    else:
+        answer.refuse((409, 422))
+    before = story.after("status", "status.shape").object()
+    _judge_unchanged(story["status_same_key"].expect(200), before)
+
+
+@check("idempotency.key_other_tenant", rule=_SAME)
+async def same_key_other_tenant(t: Trial) -> None:
+    """A key that was used for one tenant gets no answer of that one for another tenant."""
+    story = await t.story(repeated)
+    story.after("activated", "lifecycle.unknown_members")
+    answer, other = story["same_key_other_tenant"], await t.shared("b")
+    if answer.status == 200:
+        _judge_same(answer, other.answer)
+    else:
+        answer.refuse((409, 422))
+
+
+@check("idempotency.after_return", rule=f"{_SAME}. {_OTHER}")
+async def after_return(t: Trial) -> None:
+    """After a return the body that brought the tenant back is the equal one, and the first one is another."""
+    story = await t.story(returns)
+    story.after("activated", "identifiers.shortest")
+    story.after("past", "scheduling.past")
+    back = story.after("back", "lifecycle.reactivate")
+    _judge_same(story["back_again"], back)
+    story["back_as_before"].refuse(409, "tenant_already_exists")
+    _judge_unchanged(story["status_back_again"].expect(200), story.after("status_back", "lifecycle.plans").object())
 
 
 @check("idempotency.deactivate", rule=_DEACTIVATE)
@@ -112,6 +146,13 @@ def _judge_deadline(first: Answer, again: Answer, most: timedelta) -> None:
 def _deadline(answer: Answer) -> datetime | None:
     value = answer.object().get("reactivation_deadline")
     return None if value is None else time_of(value)
+
+
+def _judge_unchanged(status: Answer, before: dict[str, Any]) -> None:
+    after = status.object()
+    for name in ("status", "plan", "created_at"):
+        told = f"`{name}` was {before.get(name)!r}, and is {after.get(name)!r} after an activation that changes nothing"
+        status.require(after.get(name) == before.get(name), told)
 
 
 def _judge_same(answer: Answer, before: Answer) -> None:

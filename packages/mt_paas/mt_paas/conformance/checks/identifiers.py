@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable
 
 from mt_paas.conformance.checks._stories import repeated, returns
+from mt_paas.conformance.checks.authentication import CALLS
 from mt_paas.conformance.checks.lifecycle import judge_activation
 from mt_paas.conformance.expect import Answer
-from mt_paas.conformance.registry import check
+from mt_paas.conformance.registry import check, version_2
 from mt_paas.conformance.story import Story
 from mt_paas.conformance.trial import Trial
 from mt_paas.standard_api.models import StatusResponse
@@ -104,6 +105,23 @@ async def usage(t: Trial) -> None:
     if not t.target.declares("usage_report") or t.target.document is None:
         t.skip("not declared: endpoints.usage_report")
     await _judge(t, "GET", "usage_report", _SOME)
+
+
+@check("identifiers.everywhere", rule=_PATTERN, needs=[version_2])
+async def everywhere(t: Trial) -> None:
+    """An id that is none is refused as such in every call of version 2."""
+    others = ("tenant_status", "tenant_deactivate", "usage_report")
+    for endpoint in [each for each in CALLS if each not in others and t.target.declares(each)]:
+        if not t.target.names_tenant(endpoint):
+            continue
+        for method, body in CALLS[endpoint]:
+            for what in ("upper case", "a line break at the end"):
+                answer = await t.call(
+                    method, endpoint, HOSTILE[what], json=body, user_id="u-conformance-test", follow=False
+                )
+                if answer.status != 422:
+                    answer.fail(f"expected 422 for a tenant id with {what}")
+                answer.refuse(422)
 
 
 @check("identifiers.in_body", rule=f"{_PATTERN}. {_MISMATCH}")

@@ -58,6 +58,18 @@ async def setup_link_is_good(t: Trial) -> None:
         tenant.answer.require(time_of(expires_at) > t.now(), "`admin_credentials.expires_at` is over already")
 
 
+@check("lifecycle.setup_link_own", rule=_NO_PASSWORD)
+async def setup_link_is_its_own(t: Trial) -> None:
+    """Each tenant's administrator has a set-up link of their own."""
+    links = []
+    for tenant in (await t.shared("a"), await t.shared("b")):
+        credentials = tenant.answer.object().get("admin_credentials")
+        links.append(credentials.get("setup_url") if isinstance(credentials, dict) else None)
+    if None in links:
+        t.skip("the activation answered without a set-up link, which is optional")
+    t.require(links[0] != links[1], "two tenants have the same set-up link")
+
+
 @check("lifecycle.no_password", rule=_NO_PASSWORD)
 async def no_password(t: Trial) -> None:
     """No answer to an activation holds a password."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from mt_paas.conformance.checks._people import new_user, pages
-from mt_paas.conformance.registry import check, endpoint
+from mt_paas.conformance.checks._people import NO_LIMITS, new_user, pages
+from mt_paas.conformance.registry import SHOULD, check, endpoint
 from mt_paas.conformance.tenants import Tenant
 from mt_paas.conformance.trial import Trial
 
@@ -35,16 +35,60 @@ async def walking_gives_every_user_once(t: Trial) -> None:
 async def walking_gives_every_resource_once(t: Trial) -> None:
     """Walking the pages of resources gives each once."""
     tenant = await t.shared("b")
-    whole, _ = await _walked(t, "resources", tenant, 500)
-    walked, _ = await _walked(t, "resources", tenant, max(1, len(whole) // 3))
+    whole, totals = await _walked(t, "resources", tenant, 500)
+    walked, told = await _walked(t, "resources", tenant, max(1, len(whole) // 3))
     _require_the_same(t, walked, whole, max(1, len(whole) // 3))
+    wrong = (totals | told) - {None, len(whole)}
+    t.require(not wrong, f"total is {', '.join(map(str, wrong))}, and there are {len(whole)} resources")
+
+
+@check("pagination.filtered", needs=[endpoint("users")], rule=_ONCE)
+async def filters_hold_on_every_page(t: Trial) -> None:
+    """Walking the pages of the users who match brings these, and on no page anybody else."""
+    tenant, word = await t.shared("b"), t.unique("p")
+    made = {(await new_user(t, tenant, name=f"{word} {index}"))["id"] for index in range(3)}
+    await new_user(t, tenant)
+    walked, _ = await _walked(t, "users", tenant, 1, q=word)
+    _require_the_same(t, walked, list(made), 1)
+
+
+@check("pagination.added_meanwhile", needs=[endpoint("users")], rule=_ONCE)
+async def nobody_comes_twice(t: Trial) -> None:
+    """Who is there before a walk comes once, also when somebody is added while it lasts."""
+    tenant, word = await t.shared("b"), t.unique("p")
+    made = {(await new_user(t, tenant, name=f"{word} {index}"))["id"] for index in range(3)}
+    came: list[Any] = []
+    async for page in pages(t, "users", tenant, q=word, limit="1"):
+        came += [item.get("id") for item in page.object().get("items") or ()]
+        if len(came) == 1:
+            await new_user(t, tenant, name=f"{word} late")
+    _require_each_once(t, came, made)
+
+
+@check("pagination.removed_meanwhile", level=SHOULD, needs=[endpoint("user")], rule=_ONCE)
+async def nobody_is_passed_over(t: Trial) -> None:
+    """Who is there all through a walk comes once, also when somebody is removed while it lasts."""
+    tenant, word = await t.shared("b"), t.unique("p")
+    made = {(await new_user(t, tenant, name=f"{word} {index}"))["id"] for index in range(4)}
+    came: list[Any] = []
+    async for page in pages(t, "users", tenant, q=word, limit="1"):
+        came += [item.get("id") for item in page.object().get("items") or ()]
+        if len(came) == 1:
+            (await t.call("DELETE", "user", tenant, user_id=str(came[0]))).expect(204)
+    _require_each_once(t, came, made)
+
+
+def _require_each_once(t: Trial, came: list[Any], made: set[str]) -> None:
+    twice = next((each for each in came if came.count(each) > 1), None)
+    t.require(twice is None, f"{twice} came more than once")
+    t.require(made <= set(came), f"{len(made - set(came))} of {len(made)} users were left out")
 
 
 @check("pagination.limits", needs=[], rule=_LIMIT)
 async def what_is_no_limit_is_refused(t: Trial) -> None:
     """A limit below 1, above 500, or that is no number is refused on every list."""
     for listed, tenant in await _lists(t):
-        for limit in ("0", "-1", "501", "abc", "1.5"):
+        for limit in NO_LIMITS:
             answer = await t.call("GET", listed, tenant, query={"limit": limit})
             answer.refuse((400, 422))
 
@@ -82,11 +126,11 @@ async def _lists(t: Trial) -> list[tuple[str, Tenant | str]]:
     return [(name, tenant if t.target.names_tenant(name) else "") for name in declared]
 
 
-async def _walked(t: Trial, listed: str, tenant: Tenant, limit: int) -> tuple[list[str], set[Any]]:
+async def _walked(t: Trial, listed: str, tenant: Tenant, limit: int, **query: str) -> tuple[list[str], set[Any]]:
     """Return the ids of all pages in their order, and the totals that the pages told."""
     ids: list[str] = []
     totals: set[Any] = set()
-    async for page in pages(t, listed, tenant, limit=str(limit)):
+    async for page in pages(t, listed, tenant, limit=str(limit), **query):
         items = page.object().get("items")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             page.fail("items is no list of objects")

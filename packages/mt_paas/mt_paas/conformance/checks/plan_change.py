@@ -6,7 +6,7 @@ from typing import Any
 
 from mt_paas.conformance.checks._links import follow_link, link_in
 from mt_paas.conformance.checks._people import all_users, new_user
-from mt_paas.conformance.registry import check, endpoint
+from mt_paas.conformance.registry import SHOULD, check, endpoint
 from mt_paas.conformance.tenants import Tenant
 from mt_paas.conformance.trial import Trial
 from mt_paas.standard_api.models import TenantStateResponse
@@ -46,6 +46,21 @@ async def a_tenant_changes_its_plan(t: Trial) -> None:
             t.require(user["id"] in there, "a user is gone after a change of plan")
         return
     t.skip("the service allows no change from the first plan of its manifest")
+
+
+@check("plan_change.config", level=SHOULD, needs=[*_PLAN, endpoint("users")], rule=_CHANGED)
+async def limits_change_with_the_plan(t: Trial) -> None:
+    """A tenant that is full has room for more users once a change gives it more."""
+    plan, allowed = t.run.tenants.plans[-1], 2
+    tenant = await t.tenant(config={"max_users": allowed})
+    for _ in range(allowed - len(await all_users(t, tenant))):
+        await new_user(t, tenant)
+    config = {"plan": plan, "features": list(t.target.features.get(plan, ())), "config": {"max_users": 60}}
+    answer = await t.call("POST", "plan_change", tenant, json=config)
+    if answer.status == 422:
+        t.skip("the service does not allow this change")
+    answer.expect(200)
+    await new_user(t, tenant)
 
 
 @check(
@@ -107,14 +122,41 @@ async def a_tenant_is_suspended_and_resumed(t: Trial) -> None:
 async def a_suspended_tenant_lets_nobody_in(t: Trial) -> None:
     """Nobody gets into a suspended tenant by a link for single sign-on."""
     tenant = await t.tenant()
-    (await t.call("POST", "suspend", tenant, json={"reason": "policy"})).expect(200)
     body = {"user": {"email": "kim@mtpaas-test.example", "name": "Kim", "role": "member"}, "return_to": "/"}
+    before = link_in((await t.call("POST", "sso", tenant, json=body)).expect(200).object())
+    (await t.call("POST", "suspend", tenant, json={"reason": "policy"})).expect(200)
+    if before is not None:
+        entered = await follow_link(t, before)
+        shut = entered.status >= 400 or (300 <= entered.status < 400 and "set-cookie" not in entered.headers)
+        entered.require(shut, "a user got into a suspended tenant by a link from before")
     answer = await t.call("POST", "sso", tenant, json=body)
     if answer.status == 200:
         entered = await follow_link(t, link_in(answer.object()) or answer.fail("there is no link"))
         entered.require(entered.status >= 400, "a user got into a suspended tenant")
     else:
         answer.refused()
+
+
+@check("suspend.stays", level=SHOULD, needs=_SUSPEND, rule=_SUSPENDED)
+async def an_activation_does_not_resume(t: Trial) -> None:
+    """The activation of a suspended tenant, made again, does not resume it."""
+    async with t.lent() as tenant:
+        (await t.call("POST", "suspend", tenant, json={"reason": "payment_overdue"})).expect(200)
+        answer = await t.activate(tenant)
+        answer.require(answer.status in {200, 409}, "expected 200, or 409")
+        await _in_state(t, tenant, "suspended")
+        (await t.call("POST", "resume", tenant)).expect(200)
+
+
+@check("suspend.deactivated", needs=_SUSPEND, rule="A deactivated tenant … is *re*activated by an activation")
+async def a_resume_does_not_reactivate(t: Trial) -> None:
+    """A deactivated tenant is not opened by a call that ends a suspension."""
+    async with t.lent() as tenant:
+        (await t.deactivate(tenant)).expect(200)
+        answer = await t.call("POST", "resume", tenant)
+        answer.require(answer.status == 200 or 400 <= answer.status < 500, "expected a refusal (4xx)")
+        await _in_state(t, tenant, "deactivated")
+        (await t.activate(tenant)).expect(200)
 
 
 @check("suspend.invalid_body", needs=_SUSPEND, rule="A body that is not valid: 422 `invalid_body`")

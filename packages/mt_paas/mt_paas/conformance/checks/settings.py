@@ -97,15 +97,35 @@ async def what_is_written_is_read(t: Trial) -> None:
     async with t.lent() as tenant:
         before = await read_settings(t, tenant)
         answer, written = await write_settings(t, tenant, before)
+        etags = set()
         for told in (answer, await t.call("GET", "settings", tenant)):
             if told is None:
                 continue
             etag = _judged(told.expect(200))
+            etags.add(etag)
             settings = told.object()["settings"]
             wrong = [name for name, value in written.items() if settings.get(name) != value]
             told.require(not wrong, f"{', '.join(wrong)} is not what was written")
             told.require(etag != before.etag, "the ETag is the same after a write")
             told.require(told.object()["version"] != before.members["version"], "the version is the same after a write")
+        t.require(len(etags) == 1, f"the write answers another ETag than the reading after it: {', '.join(etags)}")
+
+
+@check("settings.values", needs=_SETTINGS, rule=_SHAPE)
+async def values_are_kept_as_they_are(t: Trial) -> None:
+    """A setting of any JSON type is read as it was written, if the service takes it."""
+    async with t.lent() as tenant:
+        values: tuple[Any, ...] = ({"값": [1, 2.5, True, None, "é"]}, False, "")
+        for value in values:
+            before = await read_settings(t, tenant)
+            answer = await _put(t, tenant, {**before.settings, _PROBE: value}, before.etag)
+            if answer.status in {400, 422}:
+                continue  # the service has settings of its own
+            told = (answer.expect(200).object()["settings"], (await read_settings(t, tenant)).settings)
+            for settings in told:
+                kept = settings.get(_PROBE) if isinstance(settings, dict) else None
+                same = kept == value and type(kept) is type(value)
+                answer.require(same, f"{_PROBE} is {kept!r}, and {value!r} was written")
 
 
 @check("settings.conflict", needs=_SETTINGS, rule=_RACE)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mt_paas.conformance.checks._links import altered, follow_link
+from mt_paas.conformance.checks._people import new_user
 from mt_paas.conformance.expect import Answer, password_members, time_of
-from mt_paas.conformance.registry import Phase, check, endpoint
+from mt_paas.conformance.registry import SHOULD, Phase, check, endpoint
 from mt_paas.conformance.tenants import Tenant
 from mt_paas.conformance.trial import Trial
 from mt_paas.standard_api.models import SsoResponse
@@ -121,16 +123,74 @@ async def each_call_has_its_link(t: Trial) -> None:
 @check("sso.return_to", needs=_SSO, rule="`POST …/sso {user{email, name, role}, return_to}`")
 async def nobody_is_sent_elsewhere(t: Trial) -> None:
     """A return_to on a foreign host is refused, or not followed: the link must not lead people elsewhere."""
-    tenant = await t.shared()
-    for target in (f"https://{_ELSEWHERE}/", f"//{_ELSEWHERE}/", f"/\\{_ELSEWHERE}/", f"https:{_ELSEWHERE}"):
-        answer = await t.call("POST", "sso", tenant, json=_wish(t, return_to=target))
+    tenant, here = await t.shared("b"), urlsplit(t.target.url)
+    wish = _wish(t)
+    for target in (
+        *(f"https://{_ELSEWHERE}/", f"https:{_ELSEWHERE}", f"//{_ELSEWHERE}/", f"///{_ELSEWHERE}/", "data:text/html,x"),
+        *(f"/\\{_ELSEWHERE}/", f"/\t/{_ELSEWHERE}/", "javascript:alert(1)"),
+        *(f"{t.target.url}.{_ELSEWHERE}/", f"{here.scheme}://{here.netloc}@{_ELSEWHERE}/"),
+    ):
+        answer = await t.call("POST", "sso", tenant, json=wish | {"return_to": target})
         if answer.status == 200:
             entered = await follow_link(t, answer.model(SsoResponse).launch_url)
-            where = entered.headers.get("location", "").replace("\\", "/")
-            leads_away = where.startswith(("//", f"https:{_ELSEWHERE}")) or urlsplit(where).hostname == _ELSEWHERE
-            entered.require(not leads_away, f"the link leads to {where}")
+            where = entered.headers.get("location", "")
+            entered.require(not _leads_away(where), f"the link leads to {where}")
         else:
             answer.refused()
+
+
+def _leads_away(where: str) -> bool:
+    """Return whether a browser that is sent to ``where`` leaves the service, as browsers read it (WHATWG URL)."""
+    read = re.sub(r"[\t\r\n]", "", where).strip().replace("\\", "/")
+    if read.lower().startswith(("javascript:", "data:")):
+        return True
+    parts = urlsplit(re.sub(r"^(https?:)?/*(?=[^/])", r"\1//", read) if re.match(r"https?:|//", read) else read)
+    return (parts.hostname or "").endswith(_ELSEWHERE)
+
+
+@check("sso.return_to_kept", level=SHOULD, needs=_SSO, rule="`POST …/sso {user{email, name, role}, return_to}`")
+async def people_come_to_where_they_wanted(t: Trial) -> None:
+    """Who follows the link is sent to the path of return_to."""
+    path = "/conformance/7"
+    _, link = await _link(t, await t.shared(), return_to=path)
+    entered = await follow_link(t, link.launch_url)
+    where = entered.headers.get("location", "")
+    if not 300 <= entered.status < 400:
+        t.skip("the link does not redirect: where it leads can not be judged from outside")
+    entered.require(path in unquote(where), f"the link leads to {where}, and return_to was {path}")
+
+
+@check("sso.deactivated", needs=_SSO, rule="a deactivated tenant does not work: a scheduled one does until its time")
+async def a_deactivated_tenant_lets_nobody_in(t: Trial) -> None:
+    """Nobody gets into a deactivated tenant by a link, neither by a new one nor by one from before."""
+    async with t.lent() as tenant:
+        _, before = await _link(t, tenant)
+        (await t.deactivate(tenant)).expect(200)
+        answers = [await follow_link(t, before.launch_url)]
+        new = await t.call("POST", "sso", tenant, json=_wish(t))
+        if new.status == 200:
+            answers.append(await follow_link(t, new.model(SsoResponse).launch_url))
+        else:
+            new.refused()
+        for answer in answers:
+            shut = answer.status >= 400 or (300 <= answer.status < 400 and "set-cookie" not in answer.headers)
+            answer.require(shut, "a user got into a deactivated tenant")
+        (await t.activate(tenant)).expect(200)
+
+
+@check("sso.disabled", level=SHOULD, needs=[*_SSO, endpoint("user")], rule="`status: active|invited|disabled`")
+async def a_disabled_user_is_not_let_in(t: Trial) -> None:
+    """A user who is disabled does not get in by a link."""
+    tenant = await t.shared("b")
+    user = await new_user(t, tenant)
+    (await t.call("PUT", "user", tenant, user_id=user["id"], json={"status": "disabled"})).expect(200)
+    wish = _wish(t, user={"email": user["email"], "name": user["name"], "role": user["role"]})
+    answer = await t.call("POST", "sso", tenant, json=wish)
+    if answer.status == 200:
+        entered = await follow_link(t, answer.model(SsoResponse).launch_url)
+        entered.require("set-cookie" not in entered.headers or entered.status >= 400, "a disabled user got in")
+    else:
+        answer.refused()
 
 
 @check("sso.invalid_body", needs=_SSO, rule="A body that is not valid: 422 `invalid_body`")

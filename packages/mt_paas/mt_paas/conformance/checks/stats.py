@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from mt_paas.conformance.checks._people import new_user
+from mt_paas.conformance.checks._people import NO_LIMITS, new_user
+from mt_paas.conformance.checks._periods import AHEAD, PERIODS, SOME_NO_PERIODS
 from mt_paas.conformance.expect import Answer
-from mt_paas.conformance.registry import check, endpoint
+from mt_paas.conformance.registry import SHOULD, check, endpoint
 from mt_paas.conformance.trial import Trial
 from mt_paas.standard_api.models import Costs, Stats, TopUsers
 
@@ -17,14 +18,13 @@ __all__: list[str] = []
 
 _PERIOD = "`period` means the same everywhere (and is echoed in its resolved form, `2026-01` or `2026-01-03`"
 _INVALID = "anything else is 422 `invalid_period`"
-_NOT_A_PERIOD = ("2026-13", "2026-02-30", "2026-1", "2026-01\n", "yesterday", "")
 _DATED = {"stats": "series", "stats_costs": "by_day"}
 
 
 async def _echoes_periods(t: Trial, key: str) -> None:
     """Ask in all four forms; the answer names the day or month that is meant, at this moment in UTC."""
     tenant = await t.shared()
-    for period in ("daily", "monthly", "2026-01", "2026-01-03"):
+    for period in PERIODS:
         before = datetime.now(UTC).date()
         answer = (await t.call("GET", key, tenant, query={"period": period})).expect(200)
         after = datetime.now(UTC).date()
@@ -32,11 +32,20 @@ async def _echoes_periods(t: Trial, key: str) -> None:
         members = answer.object()
         answer.require(members.get("period") in meant, f"period is {members.get('period')!r}, expected {min(meant)!r}")
         answer.require(members.get("tenant_id") == tenant.id, f"tenant_id is {members.get('tenant_id')!r}")
+    await _breaks_at_no_period(t, key)
+
+
+async def _breaks_at_no_period(t: Trial, key: str) -> None:
+    """Ask for a month that has not begun, and without a period: both may be refused."""
+    for query in ({"period": AHEAD}, {}):
+        answer = await t.call("GET", key, await t.shared(), query=query)
+        if answer.status != 200:
+            answer.refuse((400, 422))
 
 
 async def _refuses_what_is_no_period(t: Trial, key: str) -> None:
     tenant = await t.shared()
-    for period in _NOT_A_PERIOD:
+    for period in SOME_NO_PERIODS:
         (await t.call("GET", key, tenant, query={"period": period})).refuse(422, "invalid_period")
 
 
@@ -112,6 +121,24 @@ async def each_breakdown_sums_to_the_total(t: Trial) -> None:
                 answer.require(sum(parts, Decimal(0)) == total, f"{breakdown} sums to {sum(parts)}, total is {total}")
 
 
+@check("costs.parts", needs=[endpoint("stats_costs")], rule="`by_model[{model, cost}], by_feature[{feature, cost}]`")
+async def each_part_is_named_once(t: Trial) -> None:
+    """A breakdown has each model, and each feature, once."""
+    answer = (await t.call("GET", "stats_costs", await t.shared(), query={"period": "monthly"})).expect(200)
+    for breakdown, name in (("by_model", "model"), ("by_feature", "feature")):
+        parts = [part.get(name) for part in _items(answer, answer.object(), breakdown)]
+        twice = next((part for part in parts if parts.count(part) > 1), None)
+        answer.require(twice is None, f"{breakdown} has {twice!r} more than once")
+
+
+@check("costs.past", level=SHOULD, needs=[endpoint("stats_costs")], rule=_PERIOD)
+async def nothing_cost_before_there_was_a_tenant(t: Trial) -> None:
+    """A month in which there was no such tenant has cost nothing."""
+    answer = (await t.call("GET", "stats_costs", await t.shared(), query={"period": "2020-01"})).expect(200)
+    total = _amount(answer, answer.object().get("total"))
+    answer.require(total == 0, f"total is {total}, of a month in which there was no such tenant")
+
+
 @check("costs.periods", needs=[endpoint("stats_costs")], rule=_PERIOD)
 async def costs_resolve_periods(t: Trial) -> None:
     """Costs name the period that they are about, resolved."""
@@ -149,6 +176,15 @@ async def top_users_have_their_shape(t: Trial) -> None:
     answer.require(len(set(ids)) == len(ids), "a user is there more than once")
 
 
+@check("top_users.periods", needs=[endpoint("stats_top_users")], rule=_PERIOD)
+async def top_users_are_of_any_period(t: Trial) -> None:
+    """The most active users are answered of every form of a period."""
+    tenant = await t.shared()
+    for period in PERIODS:
+        (await t.call("GET", "stats_top_users", tenant, query={"period": period})).expect(200).model(TopUsers)
+    await _breaks_at_no_period(t, "stats_top_users")
+
+
 @check("top_users.limit", needs=[endpoint("stats_top_users")], rule="`limit` is 1 to 500")
 async def top_users_obey_the_limit(t: Trial) -> None:
     """No more users come than were asked for."""
@@ -165,7 +201,7 @@ async def top_users_obey_the_limit(t: Trial) -> None:
 async def top_users_refuse_what_is_no_limit(t: Trial) -> None:
     """A limit that is none is refused."""
     tenant = await t.shared()
-    for limit in ("0", "-1", "501", "abc", "1.5"):
+    for limit in NO_LIMITS:
         (await t.call("GET", "stats_top_users", tenant, query={"period": "monthly", "limit": limit})).refuse((400, 422))
 
 

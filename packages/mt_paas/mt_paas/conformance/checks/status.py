@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from mt_paas.conformance.checks._periods import AHEAD, NO_PERIODS, PERIODS
 from mt_paas.conformance.checks._stories import life
 from mt_paas.conformance.expect import Answer, time_of
 from mt_paas.conformance.registry import SHOULD, Need, Profile, check
@@ -25,22 +26,6 @@ _USAGE = "200 `{tenant_id, period, usage{api_calls, ai_tokens, storage_gb, activ
 _PERIOD = "`period` means the same everywhere (and is echoed in its resolved form, `2026-01` or `2026-01-03`)"
 _INVALID_PERIOD = "anything else is 422 `invalid_period`"
 _SKEW = timedelta(minutes=5)
-#: Texts that are no period, though some look like one. A "+" or a line break travels percent-encoded.
-NO_PERIODS = (
-    *("2026-13", "2026-00", "2026-02-30", "2026-1", "2026-1-3", "26-01", "2026", "20260101", "2026-01-01T00:00:00Z"),
-    *(
-        "2026-W01",
-        "2026/01",
-        "yesterday",
-        "weekly",
-        "DAILY",
-        "",
-        " 2026-01",
-        "2026-01\n",
-        "２０２６-０１",
-        "2026-01-03;",
-    ),
-)
 
 
 def _usage(target: Target) -> str | None:
@@ -108,7 +93,7 @@ async def usage_shape(t: Trial) -> None:
 async def periods(t: Trial) -> None:
     """Each form of a period is taken, and echoed as the day or month that it means."""
     tenant = await t.shared()
-    for asked in ("daily", "monthly", "2026-01", "2026-01-03", "2024-02-29"):
+    for asked in PERIODS:
         before = t.now()
         answer = await _asked(t, tenant, asked)
         _judge_figures(answer, tenant)
@@ -116,6 +101,28 @@ async def periods(t: Trial) -> None:
         right = {asked} if length is None else {moment.date().isoformat()[:length] for moment in (before, t.now())}
         told = answer.object().get("period")
         answer.require(told in right, f"`period` is {told!r}, expected {' or '.join(sorted(right))!r}")
+
+
+@check("usage.other_periods", rule=_PERIOD)
+async def other_periods(t: Trial) -> None:
+    """A month that has not begun, and no period at all, are answered or refused; they break nothing."""
+    tenant = await t.shared()
+    await _asked(t, tenant, "monthly")
+    for query in ({"period": AHEAD}, {}):
+        answer = await t.call("GET", "usage_report", tenant, query=query)
+        if answer.status == 200:
+            _judge_figures(answer, tenant)
+        else:
+            answer.refuse((400, 422))
+
+
+@check("usage.past", level=SHOULD, rule=_PERIOD)
+async def past(t: Trial) -> None:
+    """Of a month in which there was no such tenant there is no usage."""
+    answer = await _asked(t, await t.shared(), "2020-01")
+    usage = answer.object().get("usage")
+    used = [name for name in ("api_calls", "ai_tokens", "active_users") if isinstance(usage, dict) and usage.get(name)]
+    answer.require(not used, f"there are {', '.join(used)} of a month in which there was no such tenant")
 
 
 @check("usage.invalid_period", rule=_INVALID_PERIOD)

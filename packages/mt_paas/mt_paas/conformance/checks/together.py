@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from mt_paas.conformance.checks._stories import at_once, life, until_free
+from mt_paas.conformance.checks._stories import alike, at_once, life, until_free
 from mt_paas.conformance.checks.lifecycle import judge_activation
-from mt_paas.conformance.registry import check
+from mt_paas.conformance.registry import check, endpoint
 from mt_paas.conformance.trial import Trial
+from mt_paas.standard_api.models import StatusResponse
 
 __all__: list[str] = []
 
@@ -23,13 +24,11 @@ _BUSY = "operation_in_progress"
 async def status_is_of_the_tenant_asked_for(t: Trial) -> None:
     """Answers to calls about two tenants at once are each about the tenant that was asked for."""
     one, other = await t.shared("a"), await t.shared("b")
-    endpoints = [name for name in ("tenant_status", "usage_report") if t.target.declares(name)]
-    asked = [(tenant, endpoint) for _ in range(4) for tenant in (one, other) for endpoint in endpoints]
-    answers = await asyncio.gather(
-        *[t.call("GET", endpoint, tenant, tolerate=(501,)) for tenant, endpoint in asked], return_exceptions=False
-    )
-    for (tenant, endpoint), answer in zip(asked, answers, strict=True):
-        if endpoint == "usage_report" and answer.status != 200:
+    names = [name for name in ("tenant_status", "usage_report") if t.target.declares(name)]
+    asked = [(tenant, name) for _ in range(4) for tenant in (one, other) for name in names]
+    answers = await asyncio.gather(*[t.call("GET", name, tenant, tolerate=(501,)) for tenant, name in asked])
+    for (tenant, name), answer in zip(asked, answers, strict=True):
+        if name == "usage_report" and answer.status != 200:
             continue
         told = answer.expect(200).object().get("tenant_id")
         answer.require(told == tenant.id, f"it is about {told!r}, and {tenant.id!r} was asked for")
@@ -45,6 +44,44 @@ async def others_stay(t: Trial) -> None:
     t.require(after.get("status") == "active", f"it is {after.get('status')!r}")
     for name in ("plan", "created_at"):
         t.require(after.get(name) == before.get(name), f"`{name}` was {before.get(name)!r}, is {after.get(name)!r}")
+
+
+@check("isolation.alike", rule=f"{_APART}; a `tenant_id` becomes a database name, a host label and a container name")
+async def ids_that_are_nearly_the_same(t: Trial) -> None:
+    """Tenants whose ids differ by a dash for an underscore, or by their 63rd character, are different ones."""
+    story = await t.story(alike)
+    for name in ("first", "longer", "underscored"):
+        judge_activation(story[f"activated {name}"], story[f"activated {name}"].expect(200).object()["tenant_id"])
+    story.after("deactivated", "lifecycle.erase")
+    for name in ("longer", "underscored"):
+        tenant_id = story[f"activated {name}"].object()["tenant_id"]
+        story[f"status {name}"].expect(200).model(StatusResponse, tenant_id=tenant_id, status="active")
+
+
+@check("isolation.alike_users", rule=_APART, needs=[endpoint("users")])
+async def users_of_ids_that_are_nearly_the_same(t: Trial) -> None:
+    """Users of tenants whose ids are nearly the same are each tenant's own, and stay when another one is erased."""
+    story = await t.story(alike)
+    story.after("deactivated", "isolation.alike")
+    for name in ("longer", "underscored"):
+        own = story.after(f"user {name}", "users.create").object().get("email")
+        page = story[f"users {name}"].expect(200)
+        listed = [item.get("email") for item in page.object().get("items") or () if isinstance(item, dict)]
+        page.require(own in listed, "its user is gone, after another tenant was erased")
+        strangers = [each for each in listed if str(each).endswith("@mtpaas-test.example") and each != own]
+        page.require(not strangers, f"{strangers[:1]} is a user of another tenant")
+
+
+@check("isolation.path", rule=_APART)
+async def the_path_names_the_tenant(t: Trial) -> None:
+    """A deactivation whose body names another tenant than its path leaves that one alone."""
+    story = await t.story(alike)
+    if "of_another" not in story.steps:
+        t.skip("the address of tenant_deactivate does not name the tenant")
+    story.after("activated longer", "isolation.alike")
+    if story["of_another"].status != 200:
+        story["of_another"].refuse(422)
+    story["status of_another"].expect(200).model(StatusResponse, status="active")
 
 
 @check("concurrency.equal", rule=_AT_ONCE)

@@ -99,6 +99,45 @@ async def a_change_changes_what_it_names(t: Trial) -> None:
         )
 
 
+@check("users.update_together", needs=[_USER], rule=_CHANGE)
+async def a_change_may_name_several_members(t: Trial) -> None:
+    """A change of several members changes all of them."""
+    tenant = await t.shared("b")
+    made, change = await new_user(t, tenant), {"name": "Lee Duri", "status": "disabled"}
+    answer = (await t.call("PUT", "user", tenant, user_id=made["id"], json=change)).expect(200)
+    answer.model(User, **change)
+    listed = await user_of(t, tenant, made["id"])
+    for name, value in change.items():
+        t.require(listed.get(name) == value, f"the list says {name} {listed.get(name)!r}, after it became {value!r}")
+
+
+@check("users.update_others", needs=[_USER], rule=_CHANGE)
+async def a_change_leaves_other_members_alone(t: Trial) -> None:
+    """The id of a user and when it was made are not to be changed."""
+    tenant = await t.shared("b")
+    made = await new_user(t, tenant)
+    wrong = {"name": "Lee Duri", "id": "u-conformance-test", "created_at": "2020-01-01T00:00:00Z"}
+    answer = await t.call("PUT", "user", tenant, user_id=made["id"], json=wrong)
+    if answer.status != 200:
+        answer.refuse((400, 422))
+    listed = await user_of(t, tenant, made["id"])
+    t.require(listed, "the user has another id now")
+    t.require(listed.get("created_at") == made.get("created_at"), "created_at of the user is another one now")
+
+
+@check("users.names", needs=[_USERS], rule="JSON is snake_case, UTF-8; " + _SHAPE)
+async def a_name_is_kept_letter_by_letter(t: Trial) -> None:
+    """A name of any letters and signs is answered, listed and found as it was written."""
+    tenant, word = await t.shared("b"), f"한글{uuid4().hex[:8]}"
+    for name in (f"{word} 김하나", f'{word} <b>&amp;</b> O\'Neil "é" %_', f"{word} 🚀"):
+        answer = await t.call("POST", "users", tenant, json={"email": address(), "name": name})
+        if answer.status in {400, 422}:
+            continue  # a service may have a rule of its own for names
+        answer.expect(201).model(User, name=name)
+        found = [user.get("name") for user in await all_users(t, tenant, q=word)]
+        t.require(name in found, f"q={word} finds {found}, and not {name!r}")
+
+
 @check("users.update_role", needs=[_USER], rule=_CHANGE)
 async def a_role_can_be_changed(t: Trial) -> None:
     """A role that the service takes is the user's role from then on."""
@@ -147,6 +186,15 @@ async def a_removed_user_is_gone(t: Trial) -> None:
     t.require(stays["id"] in ids, f"another user, {stays['id']}, is gone too")
     (await t.call("PUT", "user", tenant, user_id=made["id"], json={"name": "Ghost"})).refuse(404, "user_not_found")
     (await t.call("DELETE", "user", tenant, user_id=made["id"])).refuse(404, "user_not_found")
+
+
+@check("users.address_again", needs=[_USER], rule="`DELETE …/users/{user_id}`: 204")
+async def an_address_is_free_again(t: Trial) -> None:
+    """The address of a removed user can be taken again."""
+    tenant = await t.shared("b")
+    made = await new_user(t, tenant)
+    (await t.call("DELETE", "user", tenant, user_id=made["id"])).expect(204)
+    (await t.call("POST", "users", tenant, json={"email": made["email"], "name": "Again"})).expect(201)
 
 
 @check("users.duplicate", needs=[_USERS], rule="409 `user_already_exists`")
@@ -240,6 +288,21 @@ async def no_more_users_than_allowed(t: Trial) -> None:
         await new_user(t, tenant)
 
 
+@check("users.limit_at_once", needs=[_USERS], rule="403 `user_limit_reached` (`config.max_users`)")
+async def no_more_users_at_once_either(t: Trial) -> None:
+    """Of several calls at once, no more make a user than there is room for."""
+    allowed = 3
+    tenant = await t.tenant(config={"max_users": allowed})
+    there = len(await all_users(t, tenant))
+    bodies = [{"email": address(), "name": "At once"} for _ in range(allowed + 2)]
+    answers = await asyncio.gather(*(t.call("POST", "users", tenant, json=body) for body in bodies))
+    for answer in answers:
+        if answer.status != 201:
+            answer.refuse((403, 409), ("user_limit_reached", "operation_in_progress"))
+    now = len(await all_users(t, tenant))
+    answers[0].require(now <= max(allowed, there), f"{now} users are there, max_users is {allowed}")
+
+
 @check("users.filter_q", needs=[_USERS], rule="`GET …/users?cursor=&limit=&q=&role=&status=`")
 async def q_finds_users(t: Trial) -> None:
     """With q only users come whose name or address has it."""
@@ -291,6 +354,17 @@ async def role_narrows_the_list(t: Trial) -> None:
         answer.require(not answer.model(UserPage).items, "a role that nobody has brings users")
     else:
         answer.refuse((400, 422))
+
+
+@check("users.filters_together", needs=[_USER], rule="`GET …/users?cursor=&limit=&q=&role=&status=`")
+async def filters_hold_together(t: Trial) -> None:
+    """With several filters only users come who match all of them."""
+    tenant, word = await t.shared("b"), f"f{uuid4().hex[:10]}"
+    off, on = await new_user(t, tenant, name=f"{word} off"), await new_user(t, tenant, name=f"{word} on")
+    (await t.call("PUT", "user", tenant, user_id=off["id"], json={"status": "disabled"})).expect(200)
+    for status, wanted in (("disabled", off), (on["status"], on)):
+        found = {user.get("id") for user in await all_users(t, tenant, q=word, status=status)}
+        t.require(found == {wanted["id"]}, f"q={word}&status={status} brings {len(found)} users, expected one of two")
 
 
 @check("users.total", needs=[_USER], rule="a page: `{items[], next_cursor, total}`")

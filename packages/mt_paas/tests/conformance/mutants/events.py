@@ -79,3 +79,42 @@ class EventsAreNotSigned(Signed):
 class EventsAreFromLongAgo(Signed):
     def signed(self, headers, secret, event, body, now):
         return signed_headers(secret, event.id, now - timedelta(days=1), body)
+
+
+@mutant("events", EVENTS)
+class AllEventsHaveOneId(FakeService):
+    async def _post(self, callback, event):
+        await super()._post(callback, event.model_copy(update={"id": "evt_0000000001"}))
+
+
+@mutant("events", EVENTS)
+class EventsAreSignedWithTheFirstSecret(FakeService):
+    first = None
+
+    async def _post(self, callback, event):
+        self.first = self.first or callback.secret
+        await super()._post(callback.model_copy(update={"secret": self.first}), event)
+
+
+@mutant("events", "a scoped call-back token, valid for its own tenant alone")
+class EventsAreAboutAnotherTenant(FakeService):
+    async def _post(self, callback, event):
+        await super()._post(callback, event.model_copy(update={"tenant_id": "somebody-else"}))
+
+
+@mutant("events", "a scoped call-back token, valid for its own tenant alone")
+class EventsCarryTheMarketsKey(FakeService):
+    async def _post(self, callback, event):
+        await super()._post(callback.model_copy(update={"token": self.api_key}), event)
+
+
+@mutant("events", EVENTS)
+class AnEventThatComesAgainHasAnotherId(FakeService):
+    async def _post(self, callback, event):
+        for number in range(3):
+            again = event.model_copy(update={"id": f"{event.id}_{number}"})
+            body = again.model_dump_json(exclude_none=True).encode()
+            headers = signed_headers(callback.secret, again.id, self.clock(), body)
+            async with httpx2.AsyncClient(trust_env=False, verify=False) as http:
+                if (await http.post(callback.events_url, content=body, headers=headers)).status_code < 500:
+                    return
