@@ -7,19 +7,19 @@ each tenant the newest answers are kept; none of them holds a link.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import CTE, Select, delete, literal, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from mt_paas.core.models import AnsweredCallRow
+from mt_paas.core.models import AnsweredCallRow, Base
 
 __all__ = ["AnsweredCall", "find_answer", "keep_answer"]
 
 KEPT = 100  # answers of each tenant
+_CALL = Base.metadata.tables[AnsweredCallRow.__tablename__]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,27 +33,22 @@ class AnsweredCall:
     answer: dict[str, Any] | None = field(default=None, repr=False)
 
 
-async def find_answer(session: AsyncSession, tenant_id: str, kind: str, key: str) -> AnsweredCall | None:
-    """Return the call of ``kind`` that came with ``key`` and was answered, or null."""
-    row = await session.scalar(select(AnsweredCallRow).filter_by(tenant_id=tenant_id, kind=kind, idempotency_key=key))
-    if row is None:
-        return None
-    return AnsweredCall(
-        tenant_id=tenant_id, kind=kind, idempotency_key=key, activation=row.activation, answer=row.answer
-    )
+def find_answer(tenant_id: str, kind: str, key: str) -> Select[Any]:
+    """Return the query of the call of ``kind`` that came with ``key`` and was answered."""
+    return select(_CALL).where(_CALL.c.tenant_id == tenant_id, _CALL.c.kind == kind, _CALL.c.idempotency_key == key)
 
 
-async def keep_answer(session: AsyncSession, call: AnsweredCall, now: datetime) -> None:
-    """Write down what the call was answered, unless that is written down, and forget the tenant's oldest answers."""
-    statement = insert(AnsweredCallRow).values(
-        tenant_id=call.tenant_id,
-        kind=call.kind,
-        idempotency_key=call.idempotency_key,
-        activation=call.activation,
-        answer=call.answer,
-        answered_at=now,
+def keep_answer(call: AnsweredCall, now: datetime, *, only_with: CTE | None = None) -> tuple[CTE, CTE]:
+    """Return the statements that keep what the call was answered, and forget the tenant's oldest answers.
+
+    They are to be part of another one: ``only_with`` is what must have a row for it. What is kept already stays.
+    """
+    facts = {**asdict(call), "answered_at": now}
+    given = select(*(literal(value, _CALL.c[name].type) for name, value in facts.items()))
+    kept = insert(_CALL).from_select(list(facts), given if only_with is None else given.select_from(only_with))
+    mine = _CALL.c.tenant_id == call.tenant_id
+    older = select(_CALL.c.id).where(mine).order_by(_CALL.c.id.desc()).offset(KEPT - 1)
+    return (
+        kept.on_conflict_do_nothing(index_elements=["tenant_id", "kind", "idempotency_key"]).cte("kept"),
+        delete(_CALL).where(mine, _CALL.c.id.in_(older)).cte("forgotten"),
     )
-    await session.execute(statement.on_conflict_do_nothing(index_elements=["tenant_id", "kind", "idempotency_key"]))
-    mine = AnsweredCallRow.tenant_id == call.tenant_id
-    newest = select(AnsweredCallRow.id).where(mine).order_by(AnsweredCallRow.id.desc()).limit(KEPT)
-    await session.execute(delete(AnsweredCallRow).where(mine, AnsweredCallRow.id.not_in(newest)))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from mt_paas.core import rows
 from mt_paas.core.models import AccessKeyRow, CallbackRow, TenantRow
@@ -14,7 +12,7 @@ from mt_paas.core.store import Store
 from mt_paas.errors import LinkExpired, TenantNotActive
 from mt_paas.standard_api.models import Callback
 
-__all__ = ["KeyStore", "keep_callback"]
+__all__ = ["KeyStore"]
 
 
 class KeyStore(Store):
@@ -22,14 +20,14 @@ class KeyStore(Store):
 
     async def set_callback(self, tenant_id: str, callback: Callback) -> None:
         """Keep how to report back about the tenant, in place of what was kept before."""
-        async with self._transaction() as session:
-            await session.execute(keep_callback(tenant_id, callback, self._clock()))
+        facts = {**callback.model_dump(), "given_at": self._clock()}
+        kept = insert(CallbackRow).values(tenant_id=tenant_id, **facts)
+        await self._write(kept.on_conflict_do_update(index_elements=["tenant_id"], set_=facts))
 
     async def callback(self, tenant_id: str) -> Callback | None:
         """Return how to report back about the tenant; null where the market never said."""
-        async with self._transaction() as session:
-            row = await session.get(CallbackRow, tenant_id)
-            return Callback(events_url=row.events_url, token=row.token, secret=row.secret) if row is not None else None
+        row = await self._read_one(select(CallbackRow.__table__).where(CallbackRow.tenant_id == tenant_id))
+        return Callback(events_url=row.events_url, token=row.token, secret=row.secret) if row is not None else None
 
     async def rotate(self, tenant_id: str) -> Tenant:
         """Begin a new generation of credentials: the set-up link and the access keys of the old one end.
@@ -70,17 +68,6 @@ class KeyStore(Store):
 
     async def find_by_key(self, digest: str) -> Tenant | None:
         """Return the tenant to which the access key with this digest belongs."""
-        wanted = select(TenantRow).join(AccessKeyRow, AccessKeyRow.tenant_id == TenantRow.tenant_id)
-        async with self._transaction() as session:
-            row = await session.scalar(wanted.where(AccessKeyRow.digest == digest))
-            return rows.tenant(row) if row is not None else None
-
-
-def keep_callback(tenant_id: str, callback: Callback, now: datetime) -> Insert:
-    """Return the statement that keeps ``callback`` in place of what was kept before."""
-    facts = {**callback.model_dump(), "given_at": now}
-    return (
-        insert(CallbackRow)
-        .values(tenant_id=tenant_id, **facts)
-        .on_conflict_do_update(index_elements=["tenant_id"], set_=facts)
-    )
+        wanted = select(TenantRow.__table__).join(AccessKeyRow, AccessKeyRow.tenant_id == TenantRow.tenant_id)
+        row = await self._read_one(wanted.where(AccessKeyRow.digest == digest))
+        return rows.tenant(row) if row is not None else None

@@ -241,7 +241,7 @@ class TenantManager(MovingTenants):
         parts = self._parts
         if tenant.tables < TABLES_VERSION:
             await parts.isolation.complete(tenant)
-            await parts.registry.has_tables(tenant.tenant_id)
+            await parts.registry.change(tenant.tenant_id, tables=TABLES_VERSION)
         try:
             with told_when_away("The tenant's database"):
                 async with self._told_when_moved(tenant), parts.isolation.session(tenant, snapshot=snapshot) as session:
@@ -443,20 +443,16 @@ class TenantManager(MovingTenants):
                 "sessions through a pooler (MT_POOLS__POOLER) need psycopg: with asyncpg what one tenant left on a "
                 "connection may be wiped on another. Give the database's URL as postgresql://…"
             )
-        engine = create_async_engine(
-            url,
-            pool_size=bounds.registry,
-            max_overflow=0,
-            pool_timeout=bounds.patience,
-            connect_args=connect_args(url),
-        )
-        admin = create_async_engine(
-            url,
-            isolation_level="AUTOCOMMIT",
-            pool_size=bounds.operations,
-            max_overflow=0,
-            pool_timeout=bounds.patience,
-            connect_args=connect_args(url),
+        engine, admin = (
+            create_async_engine(
+                url,
+                isolation_level="AUTOCOMMIT",
+                pool_size=size,
+                max_overflow=0,
+                pool_timeout=bounds.patience,
+                connect_args=connect_args(url),
+            )
+            for size in (bounds.registry, bounds.operations)
         )
         lock = TenantLock(admin, bounds.operations, bounds.patience)
         lookups = Lookups()

@@ -13,29 +13,34 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mt_paas.core.clock import Clock
 from mt_paas.core.database.isolations import Isolations
 from mt_paas.core.faults import told_when_away
+from mt_paas.core.held import HeldTenant
 from mt_paas.core.lifecycle import TenantLifecycle, TenantStatus, check
 from mt_paas.core.migrations.revisions import TenantRevisions
 from mt_paas.core.moving.mover import Mover
 from mt_paas.core.moving.store import MoveStore
 from mt_paas.core.moving.wiping import wipe
 from mt_paas.core.registry import Registry
-from mt_paas.core.schemas import Profile, Tenant
+from mt_paas.core.schemas import ActivationCall, Profile, Tenant
 from mt_paas.errors import IllegalTransition, MtPaasError, OperationInProgress, ServiceNotReady, TenantPurged
-from mt_paas.standard_api.models import Callback
 
 if TYPE_CHECKING:
     from mt_paas.core.migrations.scripts import Request, Step
 
 __all__ = ["OperationTools", "TenantLock", "TenantOperation"]
+
+_TAKE, _LET_GO = (
+    select(function(bindparam("key", type_=BigInteger)))
+    for function in (func.pg_try_advisory_lock, func.pg_advisory_unlock)
+)
 
 
 class TenantLock:
@@ -81,7 +86,7 @@ class TenantLock:
         async with self.connect() as connection, AsyncExitStack() as held:
             for tenant_id in sorted(set(tenant_ids)):
                 key = _key(tenant_id)
-                if not await connection.scalar(select(func.pg_try_advisory_lock(key))):
+                if not await connection.scalar(_TAKE, {"key": key}):
                     raise OperationInProgress
                 held.push_async_callback(_let_go, connection, key)
             yield connection
@@ -107,7 +112,7 @@ async def _let_go(connection: AsyncConnection, key: int) -> None:
     """Release the lock; a connection that can not say that it has is closed, and the lock ends with it."""
     released = False
     try:
-        released = bool(await connection.scalar(select(func.pg_advisory_unlock(key))))
+        released = bool(await connection.scalar(_LET_GO, {"key": key}))
     except SQLAlchemyError:
         """It broke, or was cut off in a statement."""
     finally:
@@ -133,7 +138,8 @@ class TenantOperation:
 
     def __init__(self, tools: OperationTools, connection: AsyncConnection, tenant_id: str, actor: str) -> None:
         self._registry, self._isolation = tools.registry, tools.isolation
-        self._lifecycle = TenantLifecycle(tools.registry)
+        self._held = HeldTenant(tools.registry, tenant_id)
+        self._lifecycle = TenantLifecycle(self._held)
         self._clock, self._retention = tools.clock, tools.retention
         self._on_purge = tools.on_purge
         self._tables = tools.tables
@@ -144,29 +150,42 @@ class TenantOperation:
 
     async def find(self) -> Tenant | None:
         """Return the tenant as it is now, or null."""
-        return await self._registry.find(self.tenant_id)
+        return await self._held.find()
 
     async def get(self) -> Tenant:
         """Return the tenant as it is now. Raises :class:`~mt_paas.errors.TenantNotFound`."""
-        return await self._registry.get(self.tenant_id)
+        return await self._held.get()
 
-    async def onboard(self, profile: Profile, isolation: str | None = None, reason: str = "onboarded") -> Tenant:
-        """Write down a new tenant, ``pending``, with the isolation of this name or the one that its plan gets."""
+    async def onboard(
+        self,
+        profile: Profile,
+        isolation: str | None = None,
+        reason: str = "onboarded",
+        call: ActivationCall | None = None,
+    ) -> Tenant:
+        """Write down a new tenant, ``pending``, with the isolation of this name or the one that its plan gets.
+
+        ``call`` is the one that its activation answers.
+        """
         chosen = self._isolation.choose(profile.plan, isolation)
-        place = chosen.place(self.tenant_id)
-        return await self._registry.add(
-            self.tenant_id, profile, isolation=chosen.name, database=place, actor=self._actor, reason=reason
+        return self._know(
+            await self._registry.add(
+                self.tenant_id,
+                profile,
+                isolation=chosen.name,
+                database=chosen.place(self.tenant_id),
+                actor=self._actor,
+                reason=reason,
+                call=call,
+            )
         )
 
-    async def describe(self, profile: Profile) -> Tenant:
-        """Change what the subscriber decides about a tenant that is not at work, for its next activation."""
-        return await self._registry.describe(self.tenant_id, profile)
+    async def describe(self, profile: Profile, call: ActivationCall | None = None) -> Tenant:
+        """Change what the subscriber decides about a tenant that is not at work, for its next activation.
 
-    async def expect(self, *, fingerprint: str, idempotency_key: str | None, callback: Callback | None = None) -> None:
-        """Write down which request the coming activation answers, and how to report back if it says so."""
-        await self._registry.expect(
-            self.tenant_id, fingerprint=fingerprint, idempotency_key=idempotency_key, callback=callback
-        )
+        ``call`` is the one that this answers.
+        """
+        return self._know(await self._registry.describe(await self.get(), profile, call))
 
     async def provision(self, reason: str = "provisioned") -> Tenant:
         """Make the tenant real and ``active``: a new one, a failed one, a deactivated one with its data.
@@ -179,7 +198,7 @@ class TenantOperation:
         resume = tenant.status is TenantStatus.PROVISIONING
         async with self._lifecycle.provisioning(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
             is_new = await self._isolation.create(self.connection, tenant)
-            await self._tables.arrive(tenant, is_new=is_new)
+            self._held.changes = await self._tables.arrive(tenant, is_new=is_new)
         return await self.get()
 
     async def migrate(self, request: Request) -> Step:
@@ -190,7 +209,7 @@ class TenantOperation:
         """Change what the subscriber decides about an active tenant."""
         await self.settle()
         async with self._lifecycle.updating(self.tenant_id, reason=reason, actor=self._actor):
-            await self._registry.describe(self.tenant_id, profile)
+            await self.describe(profile)
         return await self.get()
 
     async def suspend(self, reason: str) -> Tenant:
@@ -207,14 +226,15 @@ class TenantOperation:
 
     async def schedule(self, at: datetime, *, preserve_data: bool) -> Tenant:
         """Write down that the tenant is deactivated at ``at``; until then it works."""
-        deadline = at + self._retention if preserve_data else None
-        return await self._registry.schedule(
-            self.tenant_id, at=at, data_preserved=preserve_data, reactivation_deadline=deadline
-        )
+        return self._know(await self._registry.change(self.tenant_id, **self._end(at, preserve_data=preserve_data)))
 
     async def keep_open(self) -> Tenant:
         """Take back a deactivation that is scheduled; without one nothing changes."""
-        return await self._registry.keep_open(self.tenant_id)
+        return self._know(
+            await self._registry.change(
+                self.tenant_id, deactivate_at=None, data_preserved=True, reactivation_deadline=None
+            )
+        )
 
     async def deactivate(self, reason: str, *, preserve_data: bool) -> Tenant:
         """Close the tenant for its users now, and delete its data unless they are preserved.
@@ -225,7 +245,8 @@ class TenantOperation:
         if tenant.status in {TenantStatus.DEACTIVATED, TenantStatus.PURGED}:
             return tenant if preserve_data else await self.purge(reason)
         check(tenant.status, TenantStatus.DEACTIVATING)
-        await self.schedule(self._clock(), preserve_data=preserve_data)
+        self._held.changes = self._end(self._clock(), preserve_data=preserve_data)
+        await self._close(tenant, reason)
         return await self.settle(reason)
 
     async def purge(self, reason: str) -> Tenant:
@@ -234,8 +255,8 @@ class TenantOperation:
         if tenant.status is TenantStatus.PURGED:
             return tenant
         check(tenant.status, TenantStatus.PURGING)
-        await self._registry.abandon(self.tenant_id)
-        return await self.settle(reason)
+        self._held.changes = {"data_preserved": False, "reactivation_deadline": None}
+        return await self._delete(tenant, reason)
 
     async def cancel(self, reason: str) -> None:
         """Undo a tenant that never became active: nothing of it is left, and its id is free."""
@@ -245,7 +266,8 @@ class TenantOperation:
         if tenant.status is TenantStatus.PROVISIONING:
             await self._become(TenantStatus.FAILED, reason)
         await self._isolation.drop(self.connection, tenant)
-        await self._registry.transition(self.tenant_id, TenantStatus.CANCELLED, reason=reason, actor=self._actor)
+        await self._become(TenantStatus.CANCELLED, reason)
+        self._held.became(None)
 
     async def abandon(self, reason: str) -> Tenant:
         """Complete a reactivation that was cut off, and close the tenant again: ``deactivated``, its data preserved."""
@@ -271,8 +293,17 @@ class TenantOperation:
         return tenant
 
     async def _become(self, status: TenantStatus, reason: str) -> Tenant:
-        await self._registry.transition(self.tenant_id, status, reason=reason, actor=self._actor)
+        await self._held.transition(self.tenant_id, status, reason=reason, actor=self._actor)
         return await self.get()
+
+    def _know(self, tenant: Tenant) -> Tenant:
+        self._held.became(tenant)
+        return tenant
+
+    def _end(self, at: datetime, *, preserve_data: bool) -> dict[str, Any]:
+        """Return the columns that say when the tenant is deactivated, and what becomes of its data."""
+        deadline = at + self._retention if preserve_data else None
+        return {"deactivate_at": at, "data_preserved": preserve_data, "reactivation_deadline": deadline}
 
     async def _close(self, tenant: Tenant, reason: str) -> Tenant:
         resume = tenant.status is TenantStatus.DEACTIVATING
@@ -285,8 +316,9 @@ class TenantOperation:
         async with self._lifecycle.purging(self.tenant_id, reason=reason, actor=self._actor, resume=resume):
             for discard in self._on_purge.values():
                 await discard(self.tenant_id)
-            await self._mover.settle()  # a move may have left another place, and even have changed the tenant's
-            tenant = await self.get()
+            if await self._mover.settle():  # a move had left another place, and may even have changed the tenant's
+                self._held.became(None)
+                tenant = await self.get()
             await wipe(self._isolation, tenant, self.connection)
             await self._isolation.drop(self.connection, tenant)
         return await self.get()

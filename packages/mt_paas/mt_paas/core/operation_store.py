@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from mt_paas.core.answered_calls import AnsweredCall, find_answer, keep_answer
-from mt_paas.core.models import OperationRow
+from mt_paas.core.models import Base, OperationRow
 from mt_paas.core.store import Store
 from mt_paas.errors import OperationNotFound
 from mt_paas.standard_api.models import OperationStatus
@@ -27,6 +27,7 @@ from mt_paas.standard_api.models import OperationStatus
 __all__ = ["LEASE", "OperationStore", "StoredOperation", "Task"]
 
 LEASE = timedelta(seconds=30)
+_OPERATION = Base.metadata.tables[OperationRow.__tablename__]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,47 +76,48 @@ class OperationStore(Store):
                 cancelled=False,
             )
             .on_conflict_do_nothing()
-            .returning(OperationRow)
+            .returning(*_OPERATION.c)
         )
-        async with self._transaction() as session:
-            row = await session.scalar(statement)
-            return _stored(row) if row is not None else None
+        row = await self._write(statement)
+        return _stored(row) if row is not None else None
 
     async def get(self, operation_id: str) -> StoredOperation:
         """Return the operation. Raises :class:`~mt_paas.errors.OperationNotFound`."""
-        async with self._transaction() as session:
-            row = await session.get(OperationRow, operation_id)
-            if row is None:
-                raise OperationNotFound(f"This service knows no operation {operation_id}.")
-            return _stored(row)
+        row = await self._read_one(select(_OPERATION).where(_OPERATION.c.operation_id == operation_id))
+        if row is None:
+            raise OperationNotFound(f"This service knows no operation {operation_id}.")
+        return _stored(row)
 
     async def under_way(self, tenant_id: str, *, export: bool = False) -> StoredOperation | None:
         """Return the lifecycle call, or the export, that is under way for the tenant."""
-        wanted = select(OperationRow).where(OperationRow.tenant_id == tenant_id, OperationRow.lease_until.is_not(None))
-        wanted = wanted.where((OperationRow.kind == "export") == export)
-        async with self._transaction() as session:
-            row = await session.scalar(wanted)
-            return _stored(row) if row is not None else None
+        row = _OPERATION.c
+        wanted = select(_OPERATION).where(row.tenant_id == tenant_id, row.lease_until.is_not(None))
+        found = await self._read_one(wanted.where((row.kind == "export") == export))
+        return _stored(found) if found is not None else None
 
     async def answered(self, tenant_id: str, kind: str, key: str | None) -> AnsweredCall | None:
         """Return the call of ``kind`` that came with ``key`` and was done, or null; without a key none was."""
-        if key is None:
+        row = await self._read_one(find_answer(tenant_id, kind, key)) if key is not None else None
+        if row is None:
             return None
-        async with self._transaction() as session:
-            return await find_answer(session, tenant_id, kind, key)
+        return AnsweredCall(
+            tenant_id=tenant_id,
+            kind=kind,
+            idempotency_key=row.idempotency_key,
+            activation=row.activation,
+            answer=row.answer,
+        )
 
     async def keep_answer(self, call: AnsweredCall) -> None:
         """Write down that the call was done, for when it comes again."""
-        async with self._transaction() as session:
-            await keep_answer(session, call, self._clock())
+        await self._write(select(1).add_cte(*keep_answer(call, self._clock())))
 
     async def exports_of(self, tenant_id: str) -> Sequence[str]:
         """Return the ids of all exports of the tenant."""
         wanted = select(OperationRow.operation_id).where(
             OperationRow.tenant_id == tenant_id, OperationRow.kind == "export"
         )
-        async with self._transaction() as session:
-            return (await session.scalars(wanted)).all()
+        return [row.operation_id for row in await self._read(wanted)]
 
     async def beat(self, operation_id: str) -> bool:
         """Push the lease on, and tell whether the operation is still to be done: not cancelled, and not ended."""
@@ -125,8 +127,8 @@ class OperationStore(Store):
             .values(lease_until=self._clock() + LEASE)
             .returning(OperationRow.cancelled)
         )
-        async with self._transaction() as session:
-            return await session.scalar(statement) is False
+        row = await self._write(statement)
+        return row is not None and not row.cancelled
 
     async def release(self, operation_id: str) -> None:
         """Let the lease run out now: somebody else takes the operation up."""
@@ -172,8 +174,7 @@ class OperationStore(Store):
 
     async def forget(self, before: datetime) -> None:
         """Delete operations that ended before."""
-        async with self._transaction() as session:
-            await session.execute(delete(OperationRow).where(OperationRow.ended_at < before))
+        await self._write(delete(OperationRow).where(OperationRow.ended_at < before))
 
     async def _change(self, operation_id: str, **columns: Any) -> bool:
         """Change an operation that is under way; tell whether it was."""
@@ -183,11 +184,10 @@ class OperationStore(Store):
             .values(**columns)
             .returning(OperationRow.operation_id)
         )
-        async with self._transaction() as session:
-            return await session.scalar(statement) is not None
+        return await self._write(statement) is not None
 
 
-def _stored(row: OperationRow) -> StoredOperation:
+def _stored(row: OperationRow | Row[Any]) -> StoredOperation:
     return StoredOperation(
         operation_id=row.operation_id,
         task=Task(kind=row.kind, tenant_id=row.tenant_id, request=row.request, idempotency_key=row.idempotency_key),

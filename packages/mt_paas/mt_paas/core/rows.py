@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mt_paas.core.models import TenantRow, TransitionRow
-from mt_paas.core.schemas import Profile, Tenant, Transition
+from mt_paas.core.schemas import ActivationCall, Profile, Tenant, Transition
 from mt_paas.errors import TenantNotFound
 
 __all__ = ["columns", "locked", "tenant", "transition", "unknown"]
@@ -27,9 +27,10 @@ def unknown(tenant_id: str) -> TenantNotFound:
     return TenantNotFound(f"This service has no tenant {tenant_id}.")
 
 
-def columns(profile: Profile) -> dict[str, Any]:
-    """Return what a row has of what the subscriber decided."""
-    return {
+def columns(profile: Profile, call: ActivationCall | None = None) -> dict[str, Any]:
+    """Return what a row has of what the subscriber decided, and of the call that the activation answers."""
+    answered = {} if call is None else {"fingerprint": call.fingerprint, "idempotency_key": call.idempotency_key}
+    return answered | {
         "name": profile.name,
         "service_type": profile.service_type,
         "plan": profile.plan,
@@ -75,6 +76,6 @@ def tenant(row: TenantRow | Row[Any]) -> Tenant:
     )
 
 
-def transition(row: TransitionRow) -> Transition:
+def transition(row: TransitionRow | Row[Any]) -> Transition:
     """Return one step of a tenant's life."""
     return Transition(row.came_from, row.went_to, row.at, row.actor, row.reason)

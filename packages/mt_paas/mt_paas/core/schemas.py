@@ -14,7 +14,7 @@ from typing import Any
 from mt_paas.core.lifecycle import TenantStatus
 from mt_paas.errors import ServiceNotReady, TenantBlocked
 
-__all__ = ["Profile", "Tenant", "TenantPage", "Transition"]
+__all__ = ["ActivationCall", "Profile", "Tenant", "TenantPage", "Transition"]
 
 _OPEN = frozenset({TenantStatus.ACTIVE, TenantStatus.UPDATING})
 _WORKING = _OPEN | {TenantStatus.SUSPENDED}
@@ -31,6 +31,14 @@ class Profile:
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     admin_email: str | None = field(default=None, repr=False)
     admin_name: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivationCall:
+    """Which call an activation answers: a hash of its body, and its ``Idempotency-Key``."""
+
+    fingerprint: str
+    idempotency_key: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """A program that is killed at every statement that it sends to the database, and then tries again.
 
-``python kill_points.py URL PREFIX`` walks a tenant through its life once for each statement of that life: a child
-process is killed with SIGKILL as it is about to send that statement, and another one then makes the same calls again.
+``python kill_points.py URL PREFIX`` walks a tenant through its life twice for each statement of that life: a child
+process is killed with SIGKILL as it is about to send that statement, or was just answered, and another one then makes
+the same calls again.
 It prints how many places it was killed at, and fails when the second attempt does not end as an undisturbed one does.
 """
 
@@ -21,7 +22,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, event, se
 METADATA = MetaData()
 NOTES = Table("note", METADATA, Column("id", Integer, primary_key=True), Column("text", Text))
 URL, PREFIX = sys.argv[1:]
-CHANGES = ("ALTER", "COMMENT", "COMMIT", "CREATE", "DELETE", "DROP", "GRANT", "INSERT", "REVOKE", "UPDATE")
+CHANGES = ("CREATE", "DELETE", "DO", "DROP", "GRANT", "INSERT", "REVOKE", "UPDATE", "WITH")
 
 
 def manager() -> TenantManager:
@@ -67,13 +68,14 @@ def killed_at(place: int, work: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
         seen = 0
 
-        @event.listens_for(Engine, "before_cursor_execute")
         def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
             nonlocal seen
             seen += statement.lstrip().startswith(CHANGES)
             if seen == place:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+        for moment in ("before_cursor_execute", "after_cursor_execute"):
+            event.listen(Engine, moment, count)
         work()
 
     return run

@@ -7,6 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from mt_paas.core import answered_calls
+from mt_paas.core.schemas import ActivationCall
 from mt_paas.errors import TenantAlreadyExists, TenantPurged
 from mt_paas.standard_api.handler import CallContext, in_call
 from mt_paas.standard_api.models import (
@@ -115,7 +116,8 @@ class TestActivation:
         await activate("one")
         await deactivate()
         async with manager.operation("hallym_univ") as operation:
-            await operation.expect(fingerprint="another", idempotency_key="two")
+            profile = (await operation.get()).profile
+            await operation.describe(profile, ActivationCall(fingerprint="another", idempotency_key="two"))
             await operation._become("provisioning", "and then the process died")
 
         await activate("one")

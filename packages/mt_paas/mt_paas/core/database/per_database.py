@@ -27,10 +27,9 @@ from mt_paas.core.database.connections import Connections, Place
 from mt_paas.core.database.names import fit, quote, staging_name
 from mt_paas.core.database.server import (
     connect_alone,
-    database_mark,
     drop_database,
     literal,
-    role_mark,
+    look,
     run,
     run_together,
     through,
@@ -90,8 +89,35 @@ class DatabasePerTenant:
 
     async def create(self, connection: AsyncConnection, tenant: Tenant) -> bool:
         """Make the tenant's role and database, or what is missing of them; tell whether the database is new."""
-        await self._create_role(connection, tenant)
-        return await self._create_database(connection, tenant)
+        name, mark = tenant.database, self._mark(tenant)
+        staging = staging_name(self._started.registry_id, name)
+        seen = await look(connection, name, staging=staging, spares=self._spares.begin)
+        for kind, found in (("role", seen.role), ("database", seen.database)):
+            if found not in {None, mark}:
+                raise _taken(kind, name)
+        role = self._role(tenant, is_new=seen.role is None)
+        if seen.database is not None:
+            await run_together(connection, *role)
+            return False
+        if tenant.activation:
+            raise ConfigurationError(
+                f"the database {name} of tenant {tenant.tenant_id} is not there, though it was active before: "
+                "restore it from a backup; an empty one would hide the loss"
+            )
+        own = (
+            *role,
+            f"GRANT CONNECT, TEMPORARY ON DATABASE {{}} TO {quote(name)}",
+            f"COMMENT ON DATABASE {{}} IS {literal(mark)}",
+            f"ALTER DATABASE {{}} RENAME TO {quote(name)}",
+        )
+        if await self._spares.take(connection, seen.spares, own):
+            return True
+        if seen.staging:
+            await drop_database(connection, staging)
+        await run(connection, f"CREATE DATABASE {quote(staging)} TEMPLATE {quote(self._template)}")
+        own = ("REVOKE ALL ON DATABASE {} FROM PUBLIC", *own)
+        await run_together(connection, *(statement.format(quote(staging)) for statement in own))
+        return True
 
     async def complete(self, tenant: Tenant) -> None:
         """Make what is missing of the library's own tables in the tenant's database, as their owner."""
@@ -102,15 +128,18 @@ class DatabasePerTenant:
         """Drop the tenant's database with whoever is connected, and its role, and look whether both are gone."""
         await self._connections.discard(tenant.database)
         name, mark = tenant.database, self._mark(tenant)
-        database, role = await database_mark(connection, name), await role_mark(connection, name)
-        if role == mark:  # nobody new comes in, and the service may end the connections that are left
-            await run(connection, f"ALTER ROLE {quote(name)} NOLOGIN", f"GRANT {quote(name)} TO CURRENT_USER")
-        await drop_database(connection, staging_name(self._started.registry_id, name))
-        if database == mark:
+        staging = staging_name(self._started.registry_id, name)
+        seen = await look(connection, name, staging=staging)
+        if seen.role == mark:  # nobody new comes in, and the service may end the connections that are left
+            await run_together(connection, f"ALTER ROLE {quote(name)} NOLOGIN", f"GRANT {quote(name)} TO CURRENT_USER")
+        if seen.staging:
+            await drop_database(connection, staging)
+        if seen.database == mark:
             await drop_database(connection, name)
-        if role == mark:
+        if seen.role == mark:
             await run(connection, f"DROP ROLE {quote(name)}")
-        if mark in {await database_mark(connection, name), await role_mark(connection, name)}:
+        left = await look(connection, name)
+        if mark in {left.database, left.role}:
             raise MtPaasError(f"the database or role {name} is still there after it was dropped")
 
     async def shut(self, tenant: Tenant) -> None:
@@ -147,49 +176,16 @@ class DatabasePerTenant:
                 size = await connection.scalar(select(func.pg_database_size(tenant.database)))
         return int(size or 0)
 
-    async def _create_role(self, connection: AsyncConnection, tenant: Tenant) -> None:
-        name, mark = tenant.database, self._mark(tenant)
-        found = await role_mark(connection, name)
-        if found not in {None, mark}:
-            raise _taken("role", name)
+    def _role(self, tenant: Tenant, *, is_new: bool) -> tuple[str, ...]:
+        """Return what makes the tenant's role, or opens the one that is there."""
+        name = quote(tenant.database)
         login = f"LOGIN PASSWORD {literal(scram_sha256(self._password(tenant)))}"
-        if found is not None:
-            await run(connection, f"ALTER ROLE {quote(name)} {login}")
-            return
-        await run_together(
-            connection,
-            f"CREATE ROLE {quote(name)} {login} IN ROLE {quote(self._group)}",
-            f"COMMENT ON ROLE {quote(name)} IS {literal(mark)}",
+        if not is_new:
+            return (f"ALTER ROLE {name} {login}",)
+        return (
+            f"CREATE ROLE {name} {login} IN ROLE {quote(self._group)}",
+            f"COMMENT ON ROLE {name} IS {literal(self._mark(tenant))}",
         )
-
-    async def _create_database(self, connection: AsyncConnection, tenant: Tenant) -> bool:
-        name, mark = tenant.database, self._mark(tenant)
-        found = await database_mark(connection, name)
-        if found == mark:
-            return False
-        if found is not None:
-            raise _taken("database", name)
-        if tenant.activation:
-            raise ConfigurationError(
-                f"the database {name} of tenant {tenant.tenant_id} is not there, though it was active before: "
-                "restore it from a backup; an empty one would hide the loss"
-            )
-        own = (
-            f"GRANT CONNECT, TEMPORARY ON DATABASE {{}} TO {quote(name)}",
-            f"COMMENT ON DATABASE {{}} IS {literal(mark)}",
-        )
-        if await self._spares.take(connection, name, *own):
-            return True
-        staging = staging_name(self._started.registry_id, name)
-        await drop_database(connection, staging)
-        await run(connection, f"CREATE DATABASE {quote(staging)} TEMPLATE {quote(self._template)}")
-        await run_together(
-            connection,
-            f"REVOKE ALL ON DATABASE {quote(staging)} FROM PUBLIC",
-            *(statement.format(quote(staging)) for statement in own),
-            f"ALTER DATABASE {quote(staging)} RENAME TO {quote(name)}",
-        )
-        return True
 
     @property
     def _started(self) -> ServiceIdentity:

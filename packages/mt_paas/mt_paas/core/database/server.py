@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
@@ -19,11 +20,13 @@ from mt_paas.core.database.names import quote
 from mt_paas.errors import ConfigurationError
 
 __all__ = [
+    "Seen",
     "connect_alone",
     "connect_args",
     "database_mark",
     "drop_database",
     "literal",
+    "look",
     "parse_url",
     "ping_when_idle",
     "role_mark",
@@ -37,6 +40,26 @@ Result = TypeVar("Result")
 
 _CONNECT_SECONDS = 5
 _IDLE_SECONDS = 1.0
+_LOOK = text(
+    "SELECT (SELECT coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = :name),"
+    " (SELECT coalesce(shobj_description(oid, 'pg_authid'), '') FROM pg_roles WHERE rolname = :name),"
+    " EXISTS (SELECT FROM pg_database WHERE datname = :staging),"
+    " ARRAY(SELECT datname::text FROM pg_database WHERE :spares <> '' AND starts_with(datname, :spares)"
+    " AND datconnlimit <> -2 ORDER BY oid)"  # which is one whose DROP was cut off
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is on a server. Of a database and a role whom they belong to, as their comments say.
+
+    That is "" without a comment, and null where there is none.
+    """
+
+    database: str | None
+    role: str | None
+    staging: bool
+    spares: Sequence[str]
 
 
 def parse_url(url: str) -> URL:
@@ -144,15 +167,8 @@ async def run(connection: AsyncConnection, *statements: str) -> None:
 
 
 async def run_together(connection: AsyncConnection, *statements: str) -> None:
-    """Execute statements in one transaction, on a connection that is in autocommit otherwise."""
-    await run(connection, "BEGIN")
-    try:
-        await run(connection, *statements)
-    except BaseException:
-        with suppress(SQLAlchemyError):  # of a connection that broke: then the server has rolled back already
-            await run(connection, "ROLLBACK")
-        raise
-    await run(connection, "COMMIT")
+    """Execute statements all or none, in one round trip, on a connection that is in autocommit."""
+    await run(connection, "DO " + literal("".join(["BEGIN ", *(f"{statement}; " for statement in statements), "END"])))
 
 
 def literal(value: str) -> str:
@@ -160,22 +176,22 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+async def look(connection: AsyncConnection, name: str, *, staging: str = "", spares: str = "") -> Seen:
+    """Return what there is on the server by ``name``, of a database ``staging``, and of what begins with ``spares``."""
+    found = await connection.execute(_LOOK, {"name": name, "staging": staging, "spares": spares})
+    return Seen(*found.one())
+
+
 async def database_mark(connection: AsyncConnection, name: str) -> str | None:
     """Return whom the database belongs to, as its comment says: "" without a comment, null without a database."""
-    return await _mark(connection, "SELECT oid, datname AS name FROM pg_database", "pg_database", name)
+    return (await look(connection, name)).database
 
 
 async def role_mark(connection: AsyncConnection, name: str) -> str | None:
     """Return whom the role belongs to, as its comment says: "" without a comment, null without a role."""
-    return await _mark(connection, "SELECT oid, rolname AS name FROM pg_roles", "pg_authid", name)
+    return (await look(connection, name)).role
 
 
 async def drop_database(connection: AsyncConnection, name: str) -> None:
     """Drop the database if it is there, whoever is connected."""
     await run(connection, f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
-
-
-async def _mark(connection: AsyncConnection, objects: str, catalog: str, name: str) -> str | None:
-    query = f"SELECT coalesce(shobj_description(oid, '{catalog}'), '') FROM ({objects}) o WHERE name = :name"  # noqa: S608 - constants of this module
-    mark: str | None = await connection.scalar(text(query), {"name": name})
-    return mark

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 
 from sqlalchemy import func, select, text
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mt_paas.core.database.names import quote
-from mt_paas.core.database.server import drop_database, run, run_together
+from mt_paas.core.database.server import drop_database, look, run, run_together
 from mt_paas.core.identity import ServiceIdentity
 
 __all__ = ["Spares"]
@@ -25,6 +25,7 @@ __all__ = ["Spares"]
 _LOCK = 0x6D745F7061617304  # "mt_paas": one process at a time makes spares
 _LOOK_AGAIN = 60.0  # seconds between two looks whether there are enough
 _AGAIN = 30.0  # seconds until it is tried again after a failure
+_ALL = text("SELECT datname FROM pg_database WHERE starts_with(datname, :begin)")
 _log = logging.getLogger(__name__)
 
 
@@ -36,13 +37,19 @@ class Spares:
         self._connect = connect
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._begin = self._template = ""
+        self._template = self._all = ""
+        self._is_tidy = False
+        #: What the names of these spares begin with.
+        self.begin = ""
 
     def start(self, identity: ServiceIdentity, template: str, fingerprint: str) -> None:
-        """Begin to keep spares of ``template``; those of others, older ones, are dropped."""
-        self._begin = f"mt_{identity.registry_id.hex}_spare_"
+        """Begin to keep spares of ``template``.
+
+        Those of others are dropped, once: another version of the service may be at work beside this one.
+        """
+        self._all = f"mt_{identity.registry_id.hex}_spare_"
         self._template = template
-        self._mine = f"{self._begin}{fingerprint[:12]}_"
+        self.begin = f"{self._all}{fingerprint[:12]}_"
         self._task = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
@@ -52,30 +59,28 @@ class Spares:
             task.cancel()
             await asyncio.wait([task])
 
-    async def take(self, connection: AsyncConnection, name: str, *statements: str) -> bool:
-        """Make a spare the database ``name``, with ``statements`` in which it is ``{}``; tell if there was one."""
-        if self._task is None:
-            return False
-        for spare in await self._there(connection, self._mine):
+    async def take(self, connection: AsyncConnection, spares: Sequence[str], statements: Sequence[str]) -> bool:
+        """Execute ``statements``, in which a spare is ``{}``, for the first of ``spares`` that can be had.
+
+        The last one gives it another name. Tell whether there was one.
+        """
+        for spare in spares:
             try:
-                await run_together(
-                    connection,
-                    *(statement.format(quote(spare)) for statement in statements),
-                    f"ALTER DATABASE {quote(spare)} RENAME TO {quote(name)}",
-                )
+                await run_together(connection, *(statement.format(quote(spare)) for statement in statements))
             except DBAPIError as error:
                 if error.connection_invalidated:
                     raise
                 continue  # somebody else has it, or is connected to it
             self._taken.set()
             return True
+        self._taken.set()  # there should have been one
         return False
 
     async def ready(self) -> None:
         """Return when there are as many spares as are wanted: for benchmarks and tests."""
         while self._task is not None and not self._task.done():
             async with self._connect() as connection:
-                if len(await self._there(connection, self._mine)) >= self._wanted:
+                if len(await self._mine(connection)) >= self._wanted:
                     return
             await asyncio.sleep(0.05)
 
@@ -90,6 +95,8 @@ class Spares:
                 _log.warning("no spare databases could be made: %s", type(error).__name__)
                 await asyncio.sleep(_AGAIN)
                 continue
+            if self._is_tidy and not self._wanted:
+                return
             with suppress(TimeoutError):  # another process may have been at it, and be gone
                 async with asyncio.timeout(_LOOK_AGAIN):
                     await self._taken.wait()
@@ -99,16 +106,18 @@ class Spares:
         self._taken.clear()
         if not await connection.scalar(select(func.pg_try_advisory_lock(_LOCK))):
             return
-        for old in await self._there(connection, self._begin):
-            if not old.startswith(self._mine):
+        mine = await self._mine(connection)
+        if not self._is_tidy:
+            for old in set(await connection.scalars(_ALL, {"begin": self._all})).difference(mine):
                 await drop_database(connection, old)
-        for _ in range(self._wanted - len(await self._there(connection, self._mine))):
+            self._is_tidy = True
+        for _ in range(self._wanted - len(mine)):
             await self._make_one(connection)
         await connection.execute(select(func.pg_advisory_unlock(_LOCK)))  # an error closes the connection that has it
 
     async def _make_one(self, connection: AsyncConnection) -> None:
-        name = self._mine + secrets.token_hex(4)
-        unfinished = f"{self._begin}new"
+        name = self.begin + secrets.token_hex(4)
+        unfinished = f"{self._all}new"
         await drop_database(connection, unfinished)
         await run(connection, f"CREATE DATABASE {quote(unfinished)} TEMPLATE {quote(self._template)}")
         await run_together(
@@ -117,6 +126,5 @@ class Spares:
             f"ALTER DATABASE {quote(unfinished)} RENAME TO {quote(name)}",
         )
 
-    async def _there(self, connection: AsyncConnection, begin: str) -> list[str]:
-        query = text("SELECT datname FROM pg_database WHERE starts_with(datname, :begin) ORDER BY oid")
-        return list(await connection.scalars(query, {"begin": begin}))
+    async def _mine(self, connection: AsyncConnection) -> Sequence[str]:
+        return (await look(connection, "", spares=self.begin)).spares

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from mt_paas.core.answered_calls import AnsweredCall
 from mt_paas.core.handler.base import ManagedBase
 from mt_paas.core.lifecycle import TenantStatus
-from mt_paas.core.schemas import Profile, Tenant
+from mt_paas.core.schemas import ActivationCall, Profile, Tenant
 from mt_paas.errors import ServiceNotReady, TenantAlreadyExists, TenantPurged
 from mt_paas.standard_api.handler import call_context
 from mt_paas.standard_api.models import (
@@ -69,8 +69,12 @@ class LifecycleCalls(ManagedBase):
             if tenant is not None:
                 tenant = await operation.settle()
             before = await self._answered(tenant, "activate") if tenant is not None else None
+            profile, call = (
+                self._profile(request),
+                ActivationCall(fingerprint=_fingerprint(request), idempotency_key=key),
+            )
             if tenant is None:
-                await operation.onboard(self._profile(request))
+                await operation.onboard(profile, call=call)
             elif before is not None and not self._is_of_now(before, tenant):
                 return self.activated(tenant, before.activation)
             elif tenant.status in {TenantStatus.PURGED, TenantStatus.ACTIVE, TenantStatus.SUSPENDED}:
@@ -82,8 +86,9 @@ class LifecycleCalls(ManagedBase):
                     await self._keep_answer(tenant, "activate", None)
                 return self.activated(tenant)
             else:
-                await operation.describe(self._profile(request))
-            await operation.expect(fingerprint=_fingerprint(request), idempotency_key=key, callback=request.callback)
+                await operation.describe(profile, call)
+            if request.callback is not None:
+                await self.manager.set_callback(request.tenant_id, request.callback)
             tenant = await operation.provision("activated")
         return self.activated(tenant)
 
@@ -99,7 +104,6 @@ class LifecycleCalls(ManagedBase):
     async def do_deactivate(self, tenant_id: str, request: DeactivateRequest) -> DeactivateResponse:
         """Close the tenant now or at ``deactivate_at``. A tenant that never became active is undone altogether."""
         async with self.manager.operation(tenant_id, actor="market") as operation:
-            await operation.get()
             tenant = await operation.settle()
             if before := await self.answer_before(tenant, "deactivate", DeactivateResponse):
                 return before

@@ -141,7 +141,6 @@ class TenancyCalls(LifecycleCalls):
 
 async def _settled(operation: TenantOperation) -> Tenant:
     """Return the tenant after what was due. Raises ``TenantNotFound`` for one that is not there for the market."""
-    await operation.get()
     tenant = await operation.settle()
     if not tenant.is_known:
         raise TenantNotFound(f"This service has no tenant {tenant.tenant_id}.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.isolations import Isolations
-from mt_paas.core.migrations.store import RevisionStore
+from mt_paas.core.migrations.store import RevisionStore, columns_at
 from mt_paas.core.schemas import Tenant
 from mt_paas.errors import ConfigurationError
 
@@ -24,15 +24,18 @@ class TenantRevisions:
         self._isolations = isolations
         self._store = store
 
-    async def arrive(self, tenant: Tenant, *, is_new: bool) -> None:
-        """Bring a tenant that becomes active to the head, which a place that ``is_new`` is at."""
+    async def arrive(self, tenant: Tenant, *, is_new: bool) -> dict[str, Any]:
+        """Bring a tenant that becomes active to the head, which a place that ``is_new`` is at.
+
+        Return the columns that are to tell so.
+        """
         migrations = self._blueprint.migrations
         if migrations is None:
-            return
+            return {}
         from mt_paas.core.migrations.one import bring_up
 
         revision = migrations.head if is_new else await bring_up(self._isolations, migrations, tenant)
-        await self._store.reached(tenant.tenant_id, revision)
+        return columns_at(revision)
 
     async def migrate(self, tenant: Tenant, request: Request) -> Step:
         """Bring the tenant to the revision that is asked for, and write it down once that is committed."""

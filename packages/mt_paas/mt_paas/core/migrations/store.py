@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, not_, or_, select, update
 
@@ -12,7 +13,7 @@ from mt_paas.core.lifecycle import TenantStatus
 from mt_paas.core.models import TenantRow
 from mt_paas.core.store import Store
 
-__all__ = ["Candidate", "RevisionStore", "Standing"]
+__all__ = ["Candidate", "RevisionStore", "Standing", "columns_at"]
 
 _GONE = (TenantStatus.CANCELLED, TenantStatus.PURGING, TenantStatus.PURGED)
 
@@ -42,6 +43,11 @@ def _has_tables() -> ColumnElement[bool]:
     return (TenantRow.activation > 0) & TenantRow.status.not_in(_GONE) & not_(dying)
 
 
+def columns_at(revision: str | None) -> dict[str, Any]:
+    """Return the columns of a tenant whose tables are at ``revision``; it is in no quarantine then."""
+    return {"revision": revision, "quarantined_at": None, "quarantine_reason": None}
+
+
 class RevisionStore(Store):
     """The columns ``revision``, ``quarantined_at`` and ``quarantine_reason`` of tenants."""
 
@@ -49,8 +55,7 @@ class RevisionStore(Store):
         """Return how many tenants are at which revision."""
         held = TenantRow.quarantined_at.is_not(None)
         wanted = select(TenantRow.revision, held, func.count()).where(_has_tables()).group_by(TenantRow.revision, held)
-        async with self._transaction() as session:
-            return [Standing(*row) for row in await session.execute(wanted)]
+        return [Standing(*row) for row in await self._read(wanted)]
 
     async def behind(self, target: str, after: str, limit: int, *, everyone: bool = False) -> Sequence[Candidate]:
         """Return up to ``limit`` tenants after the id ``after`` that are not at ``target``.
@@ -63,28 +68,26 @@ class RevisionStore(Store):
         if not everyone:
             elsewhere = TenantRow.revision.is_distinct_from(target)
             wanted = wanted.where(or_(elsewhere, TenantRow.quarantined_at.is_not(None)))
-        async with self._transaction() as session:
-            found = await session.execute(wanted.order_by(TenantRow.tenant_id).limit(limit))
-            return [Candidate(*each) for each in found]
+        found = await self._read(wanted.order_by(TenantRow.tenant_id).limit(limit))
+        return [Candidate(*each) for each in found]
 
     async def reached(self, tenant_id: str, revision: str | None) -> None:
         """Write down where the tenant's tables are; it is in no quarantine then."""
-        async with self._transaction() as session:
-            row = await rows.locked(session, tenant_id)
-            row.revision = revision
-            row.quarantined_at = row.quarantine_reason = None
+        await self._change(tenant_id, columns_at(revision))
 
     async def reached_together(self, isolation: str, revision: str | None) -> None:
         """Write down where the tables are that all tenants of ``isolation`` share."""
         together = update(TenantRow).where(
             TenantRow.isolation == isolation, TenantRow.activation > 0, TenantRow.revision.is_distinct_from(revision)
         )
-        async with self._transaction() as session:
-            await session.execute(together.values(revision=revision, version=TenantRow.version + 1))
+        await self._write(together.values(revision=revision, version=TenantRow.version + 1))
 
     async def quarantine(self, tenant_id: str, reason: str) -> None:
         """Close the tenant for its users, for ``reason``, until a migration of it succeeds."""
-        async with self._transaction() as session:
-            row = await rows.locked(session, tenant_id)
-            row.quarantined_at = self._clock()
-            row.quarantine_reason = reason
+        await self._change(tenant_id, {"quarantined_at": self._clock(), "quarantine_reason": reason})
+
+    async def _change(self, tenant_id: str, columns: dict[str, Any]) -> None:
+        changed = update(TenantRow).where(TenantRow.tenant_id == tenant_id)
+        changed = changed.values(**columns, version=TenantRow.version + 1).returning(TenantRow.tenant_id)
+        if await self._write(changed) is None:
+            raise rows.unknown(tenant_id)

@@ -125,18 +125,23 @@ class Mover:
             raise told from None  # whose traceback would show what PostgreSQL said, with rows of the tenant's
         return await self._registry.get(self._tenant_id)
 
-    async def settle(self) -> None:
-        """Bring the tenant's move to its end, or undo it; an old place that is still kept is deleted now."""
-        await self.end()
+    async def settle(self) -> bool:
+        """Bring the tenant's move to its end, or undo it; an old place that is still kept is deleted now.
+
+        Tell whether there was one.
+        """
         move = await self._moves.find(self._tenant_id)
+        if move is not None and await self._end(move):
+            move = await self._moves.find(self._tenant_id)
         if move is None:
-            return
+            return False
         database = move.new_database, move.new_isolation
         if move.phase is Phase.MOVED:
             database = move.old_database, move.old_isolation
         tenant = await self._registry.get(self._tenant_id)
         await self._drop(_at(tenant, isolation=database[1], database=database[0]))
         await self._moves.forget(self._tenant_id)
+        return True
 
     async def tend(self) -> None:
         """Do what is due for the tenant's move: end one that was cut off, delete an old place whose time is over."""
@@ -147,7 +152,10 @@ class Mover:
     async def end(self) -> bool:
         """End the move if the old place is shut already, and tell whether that was so."""
         move = await self._moves.find(self._tenant_id)
-        if move is None or move.phase is not Phase.SHUTTING:
+        return move is not None and await self._end(move)
+
+    async def _end(self, move: Move) -> bool:
+        if move.phase is not Phase.SHUTTING:
             return False
         tenant = await self._registry.get(self._tenant_id)
         source = await place_of(self._isolations, tenant)
@@ -323,7 +331,7 @@ def _without_rows(error: psycopg.Error | SQLAlchemyError) -> str:
     return f"{said.message_primary} ({said.sqlstate}{named})"
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None], seconds: float) -> None:
+async def _to_its_end(work: Coroutine[Any, Any, object], seconds: float) -> None:
     """Do the work, and return when it has ended, also where this is cancelled meanwhile; cut it off after ``seconds``.
 
     Cut off it has ended too: what it waited for was told, and it cleared up.

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import Row, and_, delete, or_, select
 
 from mt_paas.core import rows
 from mt_paas.core.models import MoveRow, TransitionRow
@@ -50,9 +51,8 @@ class MoveStore(Store):
 
     async def find(self, tenant_id: str) -> Move | None:
         """Return the tenant's move, or null."""
-        async with self._transaction() as session:
-            row = await session.get(MoveRow, tenant_id)
-            return _move(row) if row is not None else None
+        row = await self._read_one(select(MoveRow.__table__).where(MoveRow.tenant_id == tenant_id))
+        return _move(row) if row is not None else None
 
     async def due(self) -> Sequence[str]:
         """Return the tenants whose old place is not kept any longer, and those whose move was cut off.
@@ -65,8 +65,8 @@ class MoveStore(Store):
             MoveRow.phase == Phase.SHUTTING,
             and_(MoveRow.phase != Phase.MOVED, MoveRow.started_at <= now - _ABANDONED),
         )
-        async with self._transaction() as session:
-            return (await session.scalars(select(MoveRow.tenant_id).where(due).order_by(MoveRow.tenant_id))).all()
+        wanted = select(MoveRow.tenant_id).where(due).order_by(MoveRow.tenant_id)
+        return [row.tenant_id for row in await self._read(wanted)]
 
     async def begin(self, tenant_id: str, *, isolation: str, database: str, actor: str) -> Move:
         """Write down that the tenant is to be moved to this place."""
@@ -124,11 +124,10 @@ class MoveStore(Store):
 
     async def forget(self, tenant_id: str) -> None:
         """Forget the move: it was undone, or its old place is gone."""
-        async with self._transaction() as session:
-            await session.execute(delete(MoveRow).where(MoveRow.tenant_id == tenant_id))
+        await self._write(delete(MoveRow).where(MoveRow.tenant_id == tenant_id))
 
 
-def _move(row: MoveRow) -> Move:
+def _move(row: MoveRow | Row[Any]) -> Move:
     return Move(
         tenant_id=row.tenant_id,
         old_isolation=row.old_isolation,
