@@ -192,16 +192,23 @@ def _destination(output: Path | None) -> Iterator[Callable[[Report, Format], Non
 
         yield show
         return
-    draft = output.with_name(f".{output.name}.part")
+    if output.is_dir():
+        raise Stop(ExitCode.UNUSABLE, f"{output} can not be written: it is a directory")
+    # What is there and no file, such as /dev/stdout or a named pipe, is written to; a file takes the old one's place.
+    is_device = output.exists() and not output.is_file()
+    place = output if is_device else output.resolve()
+    draft = place if is_device else place.with_name(f".{place.name}.part")
     try:
-        draft.touch()  # before anything is tried: that it can be written
+        if not is_device:
+            draft.touch()  # before anything is tried: that it can be written
     except OSError as error:
         raise Stop(ExitCode.UNUSABLE, f"{output} can not be written: {error.strerror}") from None
 
     def write(report: Report, form: Format) -> None:
         try:
             draft.write_text(render(report, form), encoding="utf-8")
-            draft.replace(output)
+            if not is_device:
+                draft.replace(place)
         except OSError as error:
             _print(render(report, form))
             raise Stop(ExitCode.UNUSABLE, f"{output} can not be written: {error.strerror}") from None
@@ -210,7 +217,8 @@ def _destination(output: Path | None) -> Iterator[Callable[[Report, Format], Non
     try:
         yield write
     finally:
-        draft.unlink(missing_ok=True)
+        if not is_device:
+            draft.unlink(missing_ok=True)
 
 
 def _show(checks: tuple[Check, ...], form: Format) -> None:
@@ -244,4 +252,9 @@ def _shows_colour() -> bool:
 def _print(text: str) -> None:
     """Write to standard output, also where its encoding does not have every character."""
     encoding = sys.stdout.encoding or "utf-8"
-    typer.echo(text.encode(encoding, "replace").decode(encoding), nl=False)
+    try:
+        typer.echo(text.encode(encoding, "replace").decode(encoding), nl=False)
+    except BrokenPipeError:
+        raise  # who read has read enough
+    except OSError as error:
+        raise Stop(ExitCode.UNUSABLE, f"standard output can not be written: {error.strerror}") from None

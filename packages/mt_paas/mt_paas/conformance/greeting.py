@@ -57,6 +57,13 @@ async def greet(run: Run) -> None:
 def nobody(url: str, silence: Violation) -> str:
     """Return the sentence that says that nothing answers at ``url``, and how that was seen."""
     trouble = silence.exchange.trouble if silence.exchange else silence.message
+    if "CERTIFICATE_VERIFY_FAILED" in trouble:
+        return (
+            f"the certificate of {url} is not one that this machine trusts ({trouble}): name the file of its authority"
+            " in the environment variable SSL_CERT_FILE"
+        )
+    if "[SSL" in trouble:
+        return f"what answers at {url} does not speak TLS ({trouble}): is it http, or https?"
     if isinstance(silence, Unreachable) or not trouble.startswith("broke off"):
         return f"nothing answers at {url} ({trouble}): is the service running, and is this its address?"
     return f"what answers at {url} does not speak HTTP as this address says ({trouble}): is it http, or https?"

@@ -98,6 +98,8 @@ async def run(
             await _run_all(context, progress)
         finally:
             await context.tenants.remove_all()
+        if await _has_gone(context):
+            _excuse_silence(context, progress.verdicts.values())
     if (obstacle := context.tenants.obstacle) is not None:
         context.hints.append(_told(context, obstacle))
         _excuse(context, obstacle, progress.verdicts.values())
@@ -211,6 +213,37 @@ def _excuse(context: Run, obstacle: Violation, verdicts: Iterable[_Verdict]) -> 
             blocked = Blocked(_ACTIVATION, Violation(verdict.message, exchange))
             verdict.status, verdict.message = Status.SKIP, str(blocked)
             verdict.needed, verdict.violation = blocked.needed, blocked.violation
+
+
+async def _has_gone(context: Run) -> bool:
+    """Return whether nothing answers at the service any more."""
+    try:
+        await Trial(context).call("GET", "health", key=None, tolerate=tuple(range(500, 600)))
+    except Unreachable:
+        return True
+    except Violation:
+        pass  # whatever it was, somebody is there
+    return False
+
+
+def _excuse_silence(context: Run, verdicts: Iterable[_Verdict]) -> None:
+    """Have the first MUST that found nobody answer for the service that has gone; the others are skipped."""
+    silent = sorted(filter(_found_nobody, verdicts), key=lambda each: each.check.level is not Level.MUST)
+    for verdict in silent[1:]:
+        verdict.status, verdict.needed = Status.SKIP, ""
+        verdict.message = "the service answers no more"
+    if silent:
+        context.hints.append(
+            f"The service stopped answering while it was tried, first seen by {silent[0].check.id}: start it again, and"
+            " look at what ended it. Tenants of the tests may be left there."
+        )
+
+
+def _found_nobody(verdict: _Verdict) -> bool:
+    exchange = verdict.violation.exchange if verdict.violation else None
+    return isinstance(verdict.violation, Unreachable) or (
+        exchange is not None and exchange.trouble.startswith("no connection")
+    )
 
 
 def _alike(one: Exchange, other: Exchange) -> bool:

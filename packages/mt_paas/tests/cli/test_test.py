@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 from xml.etree import ElementTree as ET
 
@@ -137,6 +138,30 @@ class TestReport:
         code, _, _ = await tried("--target", "http://127.0.0.1:1", "--key", "k", "--output", str(file))
         assert (code, file.read_text()) == (ExitCode.UNUSABLE, "before")
         assert [each.name for each in tmp_path.iterdir()] == ["report.json"]
+
+    async def test_what_is_there_and_no_file_is_written_to(self, service, tmp_path):
+        """Nothing takes its place: /dev/stdout would be gone, for everybody."""
+        link = tmp_path / "report.json"
+        link.symlink_to("/dev/stdout")
+        code, out, _ = await tried(
+            *("--target", service.url, "--key", service.api_key, "--only", "health"),
+            *("--format", "json", "--output", str(link)),
+        )
+        assert (code, json.loads(out)["passed"]) == (0, True)
+        assert link.is_symlink()
+
+    async def test_a_folder_is_no_place_for_a_report(self, tmp_path):
+        code, out, err = await tried("--target", "http://127.0.0.1:1", "--key", "k", "--output", str(tmp_path))
+        assert (code, out) == (ExitCode.UNUSABLE, "")
+        assert f"{tmp_path} can not be written: it is a directory" in err
+
+    @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
+    def test_a_full_disk_is_told_in_a_sentence(self):
+        command = [sys.executable, "-m", "mt_paas", "test", "--list"]
+        with Path("/dev/full").open("wb") as full:
+            ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert ended.returncode == ExitCode.UNUSABLE
+        assert ended.stderr == b"mt-paas: standard output can not be written: No space left on device\n"
 
     async def test_a_terminal_without_these_characters_gets_others(self, service):
         arguments = ("--target", service.url, "--key", service.api_key, "--only", "health")

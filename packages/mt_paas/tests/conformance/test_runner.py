@@ -9,7 +9,7 @@ from mt_paas.conformance import CheckResult, Document, Level, Profile, Status, a
 from mt_paas.conformance.registry import chosen
 from mt_paas.conformance.report.text import as_text, summary
 from mt_paas.standard_api.models import TenantState
-from mt_paas.testing.doubles import Call, answer_with, fail, garbage, silent
+from mt_paas.testing.doubles import Call, FakeService, answer_with, fail, garbage, serve, silent
 from mutants.planting import asking, mending
 
 
@@ -208,6 +208,23 @@ class TestHints:
         report = await run(url, service.api_key, only=["Tenant Status"])
         assert report.hints[0] == "The service refuses the key that was given: is it the one in its settings?"
         assert "Hint: The service refuses the key" in as_text(report)
+
+    async def test_a_service_that_ends_meanwhile_is_told_once(self):
+        service = FakeService(version="1.0")
+        context, ends = serve(service), []
+        url = await context.__aenter__()
+
+        def tell(result, done, total):
+            if done == 5:
+                ends.append(asyncio.ensure_future(context.__aexit__(None, None, None)))
+
+        report = await run(url, service.api_key, tell=tell)
+        await asyncio.gather(*ends)
+        assert not report.conforms
+        found = [each for each in report.checks if "found no connection" in each.message]
+        assert [each.status for each in found] == [Status.FAIL]
+        assert "the service answers no more" in {each.message for each in report.checks if each.status is Status.SKIP}
+        assert any(hint.startswith("The service stopped answering while it was tried") for hint in report.hints)
 
     async def test_health_that_is_a_page(self, first_version):
         service, url = first_version
