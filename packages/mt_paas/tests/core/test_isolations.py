@@ -9,7 +9,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 from mt_paas.core import exports
-from mt_paas.core.database import shared
+from mt_paas.core.database import shared, transactions
 from mt_paas.core.database.isolations import IsolationPlan
 from mt_paas.core.lifecycle import TenantStatus
 from mt_paas.errors import ConfigurationError
@@ -316,6 +316,23 @@ class TestAddressesThatAreUsedAgain:
 def _connections(server, database: str) -> int:
     ((found,),) = server.rows("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", database)
     return found
+
+
+@pytest.mark.parametrize("kind", TOGETHER, indirect=True)
+class TestWhatAConnectionHasSeen:
+    async def test_of_many_schemas_is_forgotten_with_it(self, new_manager, plan, tenants_of, room_for, monkeypatch):
+        monkeypatch.setattr(transactions, "_SCHEMAS", 2)
+        async with new_manager(isolation=plan, pools=room_for(1)) as manager:
+            tenants, connections = tenants_of(manager), manager._parts.isolation.connections
+            ids = [f"univ_{number}" for number in range(4)]
+            await tenants.activate(*ids)
+            pids = []
+            for tenant_id in ["univ_0", *ids]:
+                await tenants.write(tenant_id, tenant_id)
+                pids.append(await tenants.ask(tenant_id, "SELECT pg_backend_pid()"))
+                assert connections.open == 1
+        assert pids[0] == pids[1]
+        assert len(set(pids)) == (4 if plan.default == "SCHEMA_PER_TENANT" else 1)
 
 
 @pytest.mark.parametrize("kind", ["SCHEMA_PER_TENANT"], indirect=True)

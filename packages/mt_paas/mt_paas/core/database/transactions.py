@@ -18,8 +18,10 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import URL, Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from mt_paas.core.database.server import connect_args
@@ -39,6 +41,7 @@ FENCE = "mt_paas_fence"
 #: The execution option of a session that reads everything as it was at its beginning, and writes nothing.
 SNAPSHOT = "mt_paas_snapshot"
 
+_SCHEMAS = 500  # of ten tables each: some 50 MiB
 _READ_AT_ONCE = "REPEATABLE READ, READ ONLY"
 # One statement, which can not be within a transaction: the connection stays the same until the next one.
 _WIPE = (b"DISCARD ALL",)
@@ -94,6 +97,9 @@ def create_tenant_engine(
     event.listen(engine.sync_engine, "begin", partial(begin, pooled=pooled))
     if shared and not _is_asyncpg(url):
         event.listen(engine.sync_engine, "connect", _keep_no_notifications)
+    if shared and not pooled:
+        event.listen(engine.sync_engine, "begin", _note_schema)
+        event.listen(engine.sync_engine, "checkin", _renew)
     return engine
 
 
@@ -104,6 +110,19 @@ def _is_asyncpg(url: URL) -> bool:
 def _keep_no_notifications(connection: Any, _: object) -> None:
     """Drop what the connection is notified of: the driver would keep it for whoever asks, the next tenant too."""
     connection.driver_connection.add_notify_handler(lambda _: None)
+
+
+def _note_schema(connection: Connection) -> None:
+    connection.info.setdefault("schemas", set()).update(_fence_of(connection).values[:1])
+
+
+def _renew(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    """Have another connection take the place of one that was in so many schemas.
+
+    Its server process keeps what it has read of each of their tables, for as long as it lives.
+    """
+    if len(record.info.get("schemas", ())) >= _SCHEMAS:
+        record.invalidate(soft=True)
 
 
 def _fence_of(connection: Connection) -> Fence:
