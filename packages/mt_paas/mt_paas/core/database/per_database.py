@@ -194,7 +194,7 @@ class DatabasePerTenant:
         return self._identity
 
     def _mark(self, tenant: Tenant) -> str:
-        return f"mt_paas tenant {tenant.tenant_id} of registry {self._started.registry_id}"
+        return self._started.mark_of(tenant.tenant_id)
 
     def _password(self, tenant: Tenant) -> str:
         identity = self._started
