@@ -24,6 +24,7 @@ _VERIFIED = "Only for an address that the market vouches for (`email_verified: t
 _DEPRECATED = '`Deprecation` and `Link: <…>; rel="successor-version"` headers'
 #: What vouches for no address: see ``legacy.unverified``.
 _NO_VOUCHERS: dict[str, Any] = {"unverified": False, "unsaid": ABSENT, "said in a word": "true", "said as a number": 1}
+_TAKEN = "the id of somebody's tenant"
 #: The older addresses of a tenant, and where they lead.
 _ALIASES = {
     "/api/tenant/stats/{}": ("stats", {}),
@@ -44,14 +45,16 @@ async def webhook(t: Trial, story: Story) -> None:
             await story.step(name, _asked(t, email, voucher=voucher))
         for what, key in _keys(t).items():
             await story.step(what, _asked(t, email, key=key))
+        owned, stranger = first.object().get("tenant_id"), f"{t.unique('stranger-')}@example.org"
+        await story.step(_TAKEN, _asked(t, stranger, tenant_id=owned if isinstance(owned, str) else ""))
 
 
 def _keys(t: Trial) -> dict[str, str | None]:
     return {what: key for what, key in wrong_keys(t.run.key).items() if what in TELLING_KEYS}
 
 
-async def _asked(t: Trial, email: str, *, voucher: Any = True, key: str | None = "") -> Answer:
-    tenant_id = t.new_id()
+async def _asked(t: Trial, email: str, *, voucher: Any = True, key: str | None = "", tenant_id: str = "") -> Answer:
+    tenant_id = tenant_id or t.new_id()
     body: dict[str, Any] = t.body(tenant_id)
     del body["admin"]
     body |= {"email": email, "name": "시험 관리자"} | ({} if voucher is ABSENT else {"email_verified": voucher})
@@ -106,10 +109,10 @@ async def webhook_answers_no_password(t: Trial) -> None:
 
 @check("legacy.unverified", rule=_VERIFIED)
 async def address_must_be_verified(t: Trial) -> None:
-    """An address that the market does not vouch for gets nobody's tenant."""
+    """An address gets nobody else's tenant: not unless the market vouches for it, and not by naming the tenant."""
     story = await _told(t)
     first = story.after("first", "legacy.webhook").object()
-    for name in _NO_VOUCHERS:
+    for name in (*_NO_VOUCHERS, _TAKEN):
         answer = story[name]
         if answer.status < 300:
             other = answer.object().get("tenant_id") != first.get("tenant_id")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 
 from mt_paas.testing.doubles import Call, FakeService
 
-from mutants.planting import GONE, asking, members, mutant, plant, succeeding
+from mutants.planting import GONE, asking, given_key, members, mutant, plant, succeeding
 
 REUSE = "if the admin's e-mail already owns a tenant of this service, that tenant is returned with `reused: true`"
 VERIFIED = "Only for an address that the market vouches for (`email_verified: true`, under a valid key)"
@@ -48,3 +49,17 @@ def the_webhook_has_its_own_words(service):
         said.document = {"success": True, "url": said.document["access_url"], "id": secrets.token_hex(4)}
 
     succeeding(service, "auto_provision", change)
+
+
+@mutant("legacy.unverified", VERIFIED)
+def who_names_a_tenant_gets_it(service):
+    async def behave(call):
+        body = call.recorded.body
+        named = service.tenants.get(body.get("tenant_id")) if isinstance(body, dict) else None
+        if named is None or given_key(call) != service.api_key:
+            await call.proceed()
+            return
+        answer = named.answer.model_dump(mode="json") | {"reused": True}
+        await call.answer(200, json.dumps(answer).encode(), "application/json")
+
+    plant(service, behave, "auto_provision")
