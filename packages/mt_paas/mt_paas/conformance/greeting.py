@@ -57,6 +57,8 @@ async def greet(run: Run) -> None:
 def nobody(url: str, silence: Violation) -> str:
     """Return the sentence that says that nothing answers at ``url``, and how that was seen."""
     trouble = silence.exchange.trouble if silence.exchange else silence.message
+    if trouble.startswith("did not answer"):
+        return f"nothing answers at {url} in time: it {trouble}. Is this its address? --timeout gives it longer"
     if "CERTIFICATE_VERIFY_FAILED" in trouble:
         return (
             f"the certificate of {url} is not one that this machine trusts ({trouble}): name the file of its authority"
