@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from mt_paas.errors import (
 
 try:
     from sqlalchemy import URL, MetaData
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 except ModuleNotFoundError as error:
     raise MissingExtraError("mt_paas.core.manager", "sqlalchemy") from error
@@ -204,26 +205,22 @@ class TenantManager(MovingTenants):
         async with self.operation(tenant_id) as operation:
             return await operation.provision()
 
-    @asynccontextmanager
-    async def get_tenant_session(self, tenant_id: str) -> AsyncIterator[AsyncSession]:
+    def get_tenant_session(self, tenant_id: str) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session on the tenant's database, as the tenant's role.
 
         It commits at the end and rolls back on an error. Raises :class:`~mt_paas.errors.TenantNotFound`, and
         :class:`~mt_paas.errors.TenantBlocked` for a tenant that is not open.
         """
-        require_tenant_id(tenant_id)
-        tenant = await self.get_tenant(tenant_id)
-        async with self.open_session(tenant) as session:
-            yield session
+        return _Opened(self, tenant_id)
 
-    @asynccontextmanager
-    async def open_session(self, tenant: Tenant) -> AsyncIterator[AsyncSession]:
+    def open_session(self, tenant: Tenant) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session for a tenant that was looked up just now; as ``get_tenant_session``."""
-        tenant.require_open(self.clock())
+        return _Opened(self, tenant)
+
+    def require_head(self, tenant: Tenant) -> None:
+        """Raise :class:`~mt_paas.errors.ServiceNotReady` for a tenant that waits for migrations, if so configured."""
         if self._refuse_behind:
             self.blueprint.require_head(tenant)
-        async with self._told_when_moved(tenant), self._parts.isolation.session(tenant) as session:
-            yield session
 
     @asynccontextmanager
     async def visit(
@@ -252,7 +249,8 @@ class TenantManager(MovingTenants):
 
     async def get_tenant(self, tenant_id: str) -> Tenant:
         """Return the tenant. Raises :class:`~mt_paas.errors.TenantNotFound`."""
-        return await self._parts.lookups.tenant(tenant_id, self._parts.registry.get)
+        parts = self._parts
+        return parts.lookups.known_tenant(tenant_id) or await parts.lookups.tenant(tenant_id, parts.registry.get)
 
     async def list_tenants(
         self, *, cursor: str | None = None, limit: int = 100, status: TenantStatus | None = None
@@ -360,7 +358,8 @@ class TenantManager(MovingTenants):
 
     async def find_access_key(self, digest: str) -> AccessKey | None:
         """Return the access key with this digest, ended or not."""
-        return await self._parts.lookups.key(digest, self._parts.access_keys.find)
+        parts = self._parts
+        return parts.lookups.known_key(digest) or await parts.lookups.key(digest, parts.access_keys.find)
 
     async def rotate_credentials(self, tenant_id: str) -> Tenant:
         """End the tenant's set-up link and access keys. Raises :class:`~mt_paas.errors.TenantNotActive`."""
@@ -474,6 +473,42 @@ class TenantManager(MovingTenants):
                 connect=lock.connect,
             ),
         )
+
+
+class _Opened(AbstractAsyncContextManager[AsyncSession]):
+    """The session of a tenant who is open, for a block. Every request has one, so it is no generator."""
+
+    __slots__ = ("_manager", "_session", "_tenant")
+
+    def __init__(self, manager: TenantManager, tenant: Tenant | str) -> None:
+        self._manager = manager
+        self._tenant = tenant
+
+    async def __aenter__(self) -> AsyncSession:
+        manager, tenant = self._manager, self._tenant
+        if isinstance(tenant, str):
+            require_tenant_id(tenant)
+            self._tenant = tenant = await manager.get_tenant(tenant)
+        tenant.require_open(manager.clock())
+        manager.require_head(tenant)
+        self._session = manager.isolation.session(tenant)
+        try:
+            return await self._session.__aenter__()
+        except DBAPIError as error:
+            await manager.tell_if_moved(tenant, error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert isinstance(self._tenant, Tenant)  # noqa: S101 - since it was entered
+        try:
+            await self._session.__aexit__(kind, error, trace)
+        except DBAPIError as fault:
+            await self._manager.tell_if_moved(self._tenant, fault)
+            raise
+        if isinstance(error, DBAPIError):
+            await self._manager.tell_if_moved(self._tenant, error)
 
 
 def _migrations(folder: Path | None) -> Migrations | None:

@@ -6,6 +6,7 @@ import asyncio
 
 import psycopg
 import pytest
+from mt_paas.core import lookups as lookups_module
 from mt_paas.core.models import CHANGES
 from mt_paas.errors import TenantBlocked, TenantNotFound
 from mt_paas.utils.security import digest_token
@@ -138,3 +139,17 @@ class TestKeys:
         await manager.find_access_key(digest)
         await manager.access_keys.revoke("hallym_univ", new.key.key_id)
         assert not (await manager.find_access_key(digest)).is_valid(manager.clock())
+
+    async def test_of_one_that_is_forgotten_for_another_nothing_is_kept(self, manager, tenants, lookups, monkeypatch):
+        monkeypatch.setattr(lookups_module, "SIZE", 1)
+        await tenants.activate("hallym_univ", "other_univ")
+        for tenant_id in ("hallym_univ", "other_univ"):
+            secret = (await manager.access_keys.create(tenant_id, name="a program")).secret
+
+            async def remembered(digest: str = digest_token(secret)) -> bool:
+                await manager.find_access_key(digest)
+                return digest in lookups._keys
+
+            await until(remembered)
+        assert len(lookups._keys) == 1
+        assert set(lookups._keys_of) == {"other_univ"}

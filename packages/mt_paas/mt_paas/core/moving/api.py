@@ -225,8 +225,12 @@ class MovingTenants(ABC):
         try:
             yield
         except DBAPIError as error:
-            if isinstance(error, IntegrityError) or not await self._has_moved(tenant):
-                raise
+            await self.tell_if_moved(tenant, error)
+            raise
+
+    async def tell_if_moved(self, tenant: Tenant, error: DBAPIError) -> None:
+        """Raise ``ServiceNotReady`` if PostgreSQL refused a statement because the tenant has moved meanwhile."""
+        if not isinstance(error, IntegrityError) and await self._has_moved(tenant):
             raise ServiceNotReady(f"Tenant {tenant.tenant_id} has just been moved; try again.") from error
 
     async def _has_moved(self, tenant: Tenant) -> bool:

@@ -331,10 +331,12 @@ class Machine:
 
         task = asyncio.create_task(work())
         waiting = asyncio.create_task(begun.wait())
-        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(0)
-        task.cancel()
-        waiting.cancel()
+        try:
+            await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0)
+        finally:  # whoever is cut off meanwhile leaves no statement at work that does not end
+            task.cancel()
+            waiting.cancel()
         try:
             await task
         except asyncio.CancelledError as error:
