@@ -41,18 +41,19 @@ def derive_token(secret: str, purpose: str, *parts: str) -> str:
     return _text(hmac.digest(secret.encode(), message, "sha256"))
 
 
-def scram_sha256(password: str, *, salt: bytes | None = None) -> str:
+def scram_sha256(password: str, *, salt: bytes | None = None, iterations: int = _SCRAM_ITERATIONS) -> str:
     """Return the verifier that PostgreSQL stores for ``password``, an ASCII text.
 
+    ``iterations`` make it slow to try passwords, and to connect: a token that nobody can guess needs no more than one.
     Sent in place of the password it keeps the password out of the server's statement log (RFC 5803; the format is
     the one of ``pg_authid.rolpassword``).
     """
     salt = salt if salt is not None else os.urandom(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, _SCRAM_ITERATIONS)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, iterations)
     stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server_key = hmac.digest(salted, b"Server Key", "sha256")
     encoded = [base64.b64encode(part).decode() for part in (salt, stored_key, server_key)]
-    return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+    return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
 def _text(raw: bytes) -> str:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DatabasePerTenant"]
 
+_ITERATIONS = 1  # of a password with 256 bits: more would only make each new tenant and each connection slower
+
 
 class DatabasePerTenant:
     """A database and a role for each tenant, on the server of ``engine``, where the registry is too."""
@@ -179,7 +181,7 @@ class DatabasePerTenant:
     def _role(self, tenant: Tenant, *, is_new: bool) -> tuple[str, ...]:
         """Return what makes the tenant's role, or opens the one that is there."""
         name = quote(tenant.database)
-        login = f"LOGIN PASSWORD {literal(scram_sha256(self._password(tenant)))}"
+        login = f"LOGIN PASSWORD {literal(scram_sha256(self._password(tenant), iterations=_ITERATIONS))}"
         if not is_new:
             return (f"ALTER ROLE {name} {login}",)
         return (

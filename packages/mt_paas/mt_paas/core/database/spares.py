@@ -25,6 +25,7 @@ __all__ = ["Spares"]
 _LOCK = 0x6D745F7061617304  # "mt_paas": one process at a time makes spares
 _LOOK_AGAIN = 60.0  # seconds between two looks whether there are enough
 _AGAIN = 30.0  # seconds until it is tried again after a failure
+_LATER = 0.05  # seconds until the next one is made: whoever took one is done by then, and does not wait for the disk
 _ALL = text("SELECT datname FROM pg_database WHERE starts_with(datname, :begin)")
 _log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Spares:
             with suppress(TimeoutError):  # another process may have been at it, and be gone
                 async with asyncio.timeout(_LOOK_AGAIN):
                     await self._taken.wait()
+            await asyncio.sleep(_LATER)
 
     async def _make(self, connection: AsyncConnection) -> None:
         """Make what is missing, unless another process is at it."""
