@@ -191,7 +191,7 @@ class TestTenantSession:
             await service.client.post("/notes", params={"number": number, "fail": number == 1}, headers=headers)
 
         (pool,) = service.app.state.mt_paas.manager._parts.isolation.connections._pools.values()
-        assert (pool.leases, pool.engine.pool.checkedout()) == (0, 0)
+        assert (pool.leases, len(pool.idle)) == (0, pool.open)
 
 
 class TestAccessLog:
