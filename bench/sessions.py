@@ -27,7 +27,7 @@ KINDS = ("DATABASE_PER_TENANT", "SCHEMA_PER_TENANT", "SHARED_TABLES")
 METADATA = MetaData()
 Table("note", METADATA, Column("id", Integer, primary_key=True))
 SELECT_1 = text("SELECT 1")
-BLOCK, ROUNDS = 50, 30
+BLOCK, ROUNDS = 20, 100
 MANY = """
     INSERT INTO mt_tenant (tenant_id, name, service_type, status, plan, features, config, isolation, database,
       created_at, activation, activated_at, data_preserved, rotation, tables, version)
