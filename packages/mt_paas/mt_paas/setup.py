@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from mt_paas.errors import (
     ConfigurationError,
@@ -64,6 +65,7 @@ __all__ = ["CurrentPrincipal", "CurrentTenant", "CurrentUser", "MultiTenant", "T
 
 _MANIFEST_PATH = "/mt/manifest"
 _NO_KEY = "no key for the market is set: set MT_API_KEYS to one, or to two during a rotation"
+_ISOLATION_SETTINGS = "MT_ISOLATION__DEFAULT and MT_ISOLATION__BY_PLAN"
 _log = logging.getLogger(__name__)
 
 
@@ -78,10 +80,10 @@ class MultiTenant(TenantTools):
         manifest: Manifest,
         settings: Settings,
         *,
+        isolation: IsolationPlan,
         metadata: MetaData | None,
         handler: type[ManagedTenantHandler],
         clock: Clock,
-        container_database: Callable[[Tenant], Awaitable[str]] | None = None,
         migrations: Path | None = None,
     ) -> None:
         self.manifest = manifest
@@ -94,7 +96,7 @@ class MultiTenant(TenantTools):
             secret=settings.secret_key.get_secret_value() if settings.secret_key else None,
             retention=settings.retention,
             tenant_prefix=settings.tenant_prefix,
-            isolation=_isolation_plan(manifest, settings, container_database),
+            isolation=isolation,
             pools=settings.pools,
             clock=clock,
             migrations=migrations or settings.migrations,
@@ -256,19 +258,26 @@ def setup_multi_tenant(
     :class:`~mt_paas.errors.ManifestError` and :class:`~mt_paas.errors.ConfigurationError`. Without ``settings`` those
     of the environment are taken, and wrong ones end the program with one line.
     """
+    is_given = settings is not None
     settings = settings or _from_environment()
     loaded = manifest if isinstance(manifest, Manifest) else Manifest.load(manifest)
     if settings.public_url is not None:
         loaded = _moved(loaded, settings.public_url)
     if not settings.api_keys:
         raise ConfigurationError(_NO_KEY)
+    try:
+        isolation = _isolation_plan(loaded, settings, container_database)
+    except ConfigurationError as error:
+        if is_given:
+            raise
+        raise SystemExit(f"error: {error}; see isolation in the manifest, and {_ISOLATION_SETTINGS}") from None
     mt = MultiTenant(
         loaded,
         settings,
+        isolation=isolation,
         metadata=metadata,
         handler=handler,
         clock=clock,
-        container_database=container_database,
         migrations=Path(migrations) if migrations is not None else None,
     )
     keys = [key.get_secret_value() for key in settings.api_keys]
@@ -311,6 +320,8 @@ def _from_environment() -> Settings:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise SystemExit(f"error: a setting is wrong: {faults}") from None
+    except SettingsError as error:
+        raise SystemExit(f"error: a setting is wrong: {error}: {error.__cause__}") from None
     if not settings.api_keys:
         raise SystemExit(f"error: {_NO_KEY}")
     return settings

@@ -53,3 +53,22 @@ def test_a_wrong_setting_is_told_in_one_line():
     assert ended.returncode == 1
     (line,) = ended.stderr.strip().splitlines()
     assert "retention" in line.lower()
+
+
+def test_an_isolation_that_there_is_not_is_told_in_one_line():
+    ended = start(MT_API_KEYS="the-markets-key-0123456789", MT_ISOLATION__DEFAULT="shared")
+
+    assert ended.returncode == 1
+    (line,) = ended.stderr.strip().splitlines()
+    assert line.startswith(
+        "error: the isolation of tenants is to be shared by default, which this service can not give"
+    )
+    assert line.endswith("; see isolation in the manifest, and MT_ISOLATION__DEFAULT and MT_ISOLATION__BY_PLAN")
+
+
+def test_a_setting_that_is_no_json_is_told_in_one_line():
+    ended = start(MT_API_KEYS="the-markets-key-0123456789", MT_ISOLATION__BY_PLAN='{"premium": ')
+
+    assert ended.returncode == 1
+    (line,) = ended.stderr.strip().splitlines()
+    assert line.startswith('error: a setting is wrong: error parsing value for field "isolation"')

@@ -43,6 +43,15 @@ revision, down_revision = "two", "one"
 def upgrade():
     op.create_unique_constraint("uq_note_text", "note", ["text"])
 """
+BROKEN = """
+from alembic import op
+
+revision, down_revision = "two", "one"
+
+
+def upgrade():
+    op.execute("SELECT 1 / 0")
+"""
 
 
 @pytest.fixture
@@ -153,6 +162,33 @@ def test_a_downgrade_has_to_be_asked_for(run, service, folder):
     result = run("migrate", "--to", "one")
     assert result.exit_code == 2
     assert "1 tenants are at revision two, beyond one: a downgrade has to be asked for" in result.stderr
+
+
+def test_a_script_that_fails_for_everybody_is_told_in_one_sentence_and_closes_nobody(run, service, folder):
+    service(make_one)
+    (folder / "migrations/versions/two.py").write_text(BROKEN, encoding="utf-8")
+
+    for command in ("migrate", "list"):
+        result = run(command)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("mt-paas: the service can not start, and no tenant was opened; ")
+        assert result.stderr.endswith("division by zero (SQLSTATE 22012)\n")
+
+    (folder / "migrations/versions/two.py").unlink()
+    assert "hallym_univ  active  basic  DATABASE_PER_TENANT  one" in run("list").stdout
+
+
+def test_a_clone_and_a_restore_name_the_tenant_that_is_in_their_way(run, service, folder):
+    service(make_one)
+    backup = str(folder / "hallym.backup")
+    assert run("backup", "hallym_univ", "--output", backup).exit_code == 0
+
+    clone = run("clone", "hallym_univ", "hallym_univ")
+    assert clone.exit_code == 2
+    assert clone.stderr == "mt-paas: tenant hallym_univ is there: a clone takes an id that no other tenant has\n"
+    restore = run("restore", backup)
+    assert restore.exit_code == 1
+    assert "tenant hallym_univ is there: replace what it has (--replace), or name another (--as)" in restore.stderr
 
 
 def test_where_no_service_is_it_says_so(run):

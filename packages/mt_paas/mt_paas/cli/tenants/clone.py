@@ -31,7 +31,7 @@ def clone(
     """
     import asyncio
 
-    from mt_paas.errors import BackupInvalid, MoveFailed
+    from mt_paas.errors import BackupInvalid, MoveFailed, TenantAlreadyExists
 
     async def work() -> None:
         async with managing(app) as manager:
@@ -40,5 +40,7 @@ def clone(
 
     try:
         asyncio.run(work())
+    except TenantAlreadyExists:
+        raise Stop(ExitCode.UNUSABLE, f"tenant {new} is there: a clone takes an id that no other tenant has") from None
     except (BackupInvalid, MoveFailed) as error:
         raise Stop(ExitCode.FAILED, str(error)) from None

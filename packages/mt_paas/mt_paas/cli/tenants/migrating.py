@@ -102,13 +102,13 @@ def migrate(
 async def _run(app: str, plan: FleetPlan, tell: Callable[[Outcome], None]) -> FleetReport:
     from dataclasses import replace
 
-    from mt_paas.cli.tenants.service import load
+    from mt_paas.cli.tenants.service import load, started
     from mt_paas.core.migrations.fleet import migrate_fleet
 
     service = load(app)
     service.manager.bounds = bounds = service.manager.bounds.allowing(plan.jobs or None)
     plan = replace(plan, jobs=bounds.operations)
-    async with service.managing() as manager:
+    async with started(service) as manager:
         return await migrate_fleet(manager, plan, tell)
 
 

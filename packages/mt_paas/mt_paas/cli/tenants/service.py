@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mt_paas.core.manager import TenantManager
     from mt_paas.setup import MultiTenant
 
-__all__ = ["AppOption", "load", "managing"]
+__all__ = ["AppOption", "load", "managing", "started"]
 
 AppOption = Annotated[
     str,
@@ -30,8 +30,26 @@ AppOption = Annotated[
 @asynccontextmanager
 async def managing(name: str) -> AsyncIterator[TenantManager]:
     """Start the manager of the service that ``load`` finds; no request is served and nothing else is begun."""
-    service = load(name)
-    async with service.managing() as manager:
+    async with started(load(name)) as manager:
+        yield manager
+
+
+@asynccontextmanager
+async def started(service: MultiTenant) -> AsyncIterator[TenantManager]:
+    """Start the service's manager. Raises ``Stop`` where PostgreSQL refuses to, as when a migration fails for all."""
+    from sqlalchemy.exc import DBAPIError
+
+    from mt_paas.core.migrations.one import words_of
+
+    async with AsyncExitStack() as stack:
+        try:
+            manager = await stack.enter_async_context(service.managing())
+        except DBAPIError as error:
+            raise Stop(
+                ExitCode.FAILED,
+                f"the service can not start, and no tenant was opened; PostgreSQL refused, for what new tenants begin"
+                f" with or for its own tables: {words_of(error)}",
+            ) from None
         yield manager
 
 

@@ -107,7 +107,7 @@ class MovingTenants(ABC):
         if there is not None and not _is_new(there):
             if not replace:
                 raise BackupInvalid(
-                    f"tenant {tenant_id} is there: say that what it has is to be replaced, or name another"
+                    f"tenant {tenant_id} is there: replace what it has (--replace), or name another (--as)"
                 )
             async with self._mover(tenant_id) as mover:
                 await mover.end()
