@@ -25,6 +25,7 @@ from mt_paas.simulator.web.app import create_app
 __all__ = ["Options", "Simulation", "simulate", "simulation"]
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+_NO_PROMPT = "no prompt: this is no terminal; give commands on the page, or by --script (/dev/stdin takes a pipe)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ async def _simulate(options: Options, script: Script | None) -> int:
         if script is not None:
             _require_usable(run.market.registration)
         _introduce(screen, run)
+        if script is None and not options.as_json and not sys.stdin.isatty():
+            screen.say(_NO_PROMPT)
         showing = asyncio.create_task(screen.follow(run.market.journal))
         working = asyncio.create_task(_work(screen, run, script, is_interactive=_is_interactive(options)))
         ending = asyncio.create_task(told_to_end.wait())
@@ -199,6 +202,7 @@ def _take_leave(screen: Screen, market: Market) -> None:
     if left:
         screen.say("Left at the service, with their data:")
         for tenant in left:
-            doubt = " (perhaps: its activation was refused, or not answered)" if not tenant.access_url else ""
+            is_known = tenant.access_url is not None or tenant.seen is not None
+            doubt = "" if is_known else " (perhaps: its activation was refused, or not answered)"
             screen.say(f"  {tenant.tenant_id}  {tenant.state}{doubt}")
         screen.say("Next time, `clean` removes them before the end; or: status TENANT, then purge TENANT.")

@@ -95,6 +95,20 @@ class TestExitCodes:
 
 
 class TestEnding:
+    async def test_where_is_no_terminal_it_says_where_commands_come_from(self, start):
+        process = await start()
+        while b"no prompt" not in (line := await process.stdout.readline()):
+            assert line, "it ended without a word of it"
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+        assert process.returncode == 0
+        assert "--script (/dev/stdin takes a pipe)" in line.decode()
+
+    async def test_a_tenant_that_was_taken_over_is_no_doubtful_one(self, start, script, service):
+        await (await start("--script", script("activate hallym_univ premium\n"))).communicate()
+        out, _ = await (await start("--script", script("status hallym_univ\n"))).communicate()
+        assert "  hallym_univ  active\n" in out.decode()
+
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     async def test_a_signal_ends_it_cleanly_and_it_says_what_is_left(self, start, service, number):
         process = await start("--json")
