@@ -25,6 +25,8 @@ _SETTINGS = {
     "unix_socket_permissions": "0700",
     "max_connections": "200",
     "shared_buffers": "64MB",
+    # A statement whose client is gone, cut off in the middle, ends soon: it would keep its locks until it is done.
+    "client_connection_check_interval": "1s",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # A failed statement and the DETAIL of its error hold tenants' data and passwords; the log keeps neither.
