@@ -115,6 +115,10 @@ async def make_one(manager) -> None:
     await manager.provision_tenant("hallym_univ")
 
 
+async def purge(manager) -> None:
+    await manager.deactivate_tenant("other_univ", preserve_data=False)
+
+
 async def repair(manager) -> None:
     async with manager.isolation.owner(await manager.get_tenant("hallym_univ")) as owner:
         await owner.execute(text("DELETE FROM note"))
@@ -189,6 +193,15 @@ def test_a_clone_and_a_restore_name_the_tenant_that_is_in_their_way(run, service
     restore = run("restore", backup)
     assert restore.exit_code == 1
     assert "tenant hallym_univ is there: replace what it has (--replace), or name another (--as)" in restore.stderr
+
+
+def test_a_purged_tenant_is_listed_only_when_all_are_asked_for(run, service):
+    service(make_two)
+    service(purge)
+
+    assert "other_univ" not in run("list").stdout
+    assert "other_univ" not in run("list", "--json").stdout
+    assert "other_univ   purged" in run("list", "--all").stdout
 
 
 def test_where_no_service_is_it_says_so(run):

@@ -24,13 +24,13 @@ def add_to(tenants: typer.Typer) -> None:
 def list_tenants(
     app: AppOption = "app:app",
     *,
+    every: Annotated[bool, typer.Option("--all", help="Show purged tenants too, of whom only the id is left.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one tenant a line.")] = False,
 ) -> None:
     """List the tenants with their status, plan and isolation, the revision of their tables, and why one is closed."""
     import asyncio
 
-    found = asyncio.run(_all(app))
-    rows = [_row(tenant) for tenant in found]
+    rows = [_row(tenant) for tenant in asyncio.run(_all(app)) if every or tenant.status != "purged"]
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False))

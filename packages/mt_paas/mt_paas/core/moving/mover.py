@@ -278,9 +278,9 @@ class Mover:
             await _to_its_end(self.settle(), seconds)
         except (MtPaasError, psycopg.Error, SQLAlchemyError, TimeoutError) as trouble:
             _log.warning(
-                "the move of tenant %s failed (%s) and is not undone yet (%s): the sweep does that, or the next move",
+                "the move of tenant %s %s and is not undone yet (%s): the sweep does that, or the next move",
                 self._tenant_id,
-                type(error).__name__,
+                "was interrupted" if isinstance(error, asyncio.CancelledError) else f"failed ({type(error).__name__})",
                 type(trouble).__name__,
             )
 
