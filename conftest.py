@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = ["mt_paas.testing.plugin"]
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C in a background job of a shell too: it would be ignored there, also by programs that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
