@@ -18,7 +18,6 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from mt_paas.errors import (
     ConfigurationError,
@@ -30,6 +29,7 @@ from mt_paas.errors import (
 
 try:
     from fastapi import Depends, FastAPI, Request, Response, WebSocket
+    from pydantic_settings import SettingsError
     from sqlalchemy import MetaData
     from sqlalchemy.ext.asyncio import AsyncSession
     from starlette.requests import HTTPConnection
