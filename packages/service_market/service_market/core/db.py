@@ -15,7 +15,7 @@ __all__ = ["Base", "Database"]
 
 
 #: A frozen process must not stop the others for ever by what it holds. Times are PostgreSQL's.
-_OPTIONS = "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
+_OPTIONS = "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=20s"
 
 
 class Base(DeclarativeBase):
