@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mt_paas.core.moving.places import place_of
 from mt_paas.core.moving.store import MoveStore, Phase
-from mt_paas.errors import ServiceNotReady
+from mt_paas.errors import OperationInProgress, ServiceNotReady
 
 PROGRAM = Path(__file__).with_name("at_work.py")
 OWN, SCHEMA, SHARED, CONTAINER = "DATABASE_PER_TENANT", "SCHEMA_PER_TENANT", "SHARED_TABLES", "DOCKER_PER_TENANT"
@@ -110,6 +110,7 @@ class TestAMoveWhoseProcessIsKilled:
             process = await start("move", new, step)
             _, said = await process.communicate()
             assert process.returncode == -9, said.decode()
+            await _let_go(manager)
 
             if step == "shut":  # between the two commits nobody is served anything
                 with pytest.raises(ServiceNotReady):
@@ -168,6 +169,7 @@ class TestABackupWhoseProcessIsKilled:
             process = await start(*task, MT_POSTGRES_BIN=str(programs))
             _, said = await process.communicate()
             assert process.returncode == -9, said.decode()
+            await _let_go(manager)
             assert await reader.everything() == before
 
         await killed("backup", str(path))
@@ -182,6 +184,16 @@ class TestABackupWhoseProcessIsKilled:
         assert server.databases(left) == []
         await manager.restore_tenant(path, replace=True)
         assert await reader.everything() == whole
+
+
+async def _let_go(manager) -> None:
+    """Return when PostgreSQL has noticed that a process is gone which held the tenant."""
+    while True:
+        try:
+            async with manager.operation("hallym_univ"):
+                return
+        except OperationInProgress:
+            await asyncio.sleep(0.02)
 
 
 async def _settled(manager, clock) -> None:
