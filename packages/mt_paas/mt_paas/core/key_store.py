@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from mt_paas.core import rows
-from mt_paas.core.models import AccessKeyRow, CallbackRow, TenantRow
+from mt_paas.core.models import AccessKeyRow, CallbackRow
 from mt_paas.core.schemas import Tenant
 from mt_paas.core.store import Store
 from mt_paas.errors import LinkExpired, TenantNotActive
@@ -65,9 +65,3 @@ class KeyStore(Store):
                 raise LinkExpired
             if await session.scalar(statement) is None:
                 raise LinkExpired
-
-    async def find_by_key(self, digest: str) -> Tenant | None:
-        """Return the tenant to which the access key with this digest belongs."""
-        wanted = select(TenantRow.__table__).join(AccessKeyRow, AccessKeyRow.tenant_id == TenantRow.tenant_id)
-        row = await self._read_one(wanted.where(AccessKeyRow.digest == digest))
-        return rows.tenant(row) if row is not None else None

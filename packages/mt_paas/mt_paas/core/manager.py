@@ -11,14 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mt_paas.errors import (
-    ConfigurationError,
     MissingExtraError,
     OperationInProgress,
     ServiceNotReady,
@@ -26,9 +25,9 @@ from mt_paas.errors import (
 )
 
 try:
-    from sqlalchemy import URL, MetaData
+    from sqlalchemy import MetaData
     from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+    from sqlalchemy.ext.asyncio import AsyncSession
 except ModuleNotFoundError as error:
     raise MissingExtraError("mt_paas.core.manager", "sqlalchemy") from error
 
@@ -37,21 +36,19 @@ from mt_paas.core.clock import Clock, utc_now
 from mt_paas.core.cursors import Cursors
 from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.isolations import IsolationPlan, Isolations
-from mt_paas.core.database.server import connect_args, parse_url, ping_when_idle
+from mt_paas.core.database.server import parse_url
 from mt_paas.core.faults import told_when_away
 from mt_paas.core.for_tenant import require_tenant_id
 from mt_paas.core.identity import ServiceIdentity
-from mt_paas.core.key_store import KeyStore
 from mt_paas.core.lifecycle import TenantStatus, check
-from mt_paas.core.lookups import Lookups
 from mt_paas.core.migrations.revisions import TenantRevisions
 from mt_paas.core.migrations.store import RevisionStore
 from mt_paas.core.moving.api import MoveTools, MovingTenants
 from mt_paas.core.moving.backups import BackupTools
 from mt_paas.core.moving.store import MoveStore
-from mt_paas.core.operation import OperationTools, TenantLock, TenantOperation
+from mt_paas.core.operation import OperationTools, TenantOperation
 from mt_paas.core.operation_store import OperationStore
-from mt_paas.core.registry import Registry
+from mt_paas.core.parts import Parts
 from mt_paas.core.schemas import Profile, Tenant, TenantPage, Transition
 from mt_paas.core.store import Store
 from mt_paas.core.tenant_tables import TABLES_VERSION, refuse_collisions
@@ -67,21 +64,6 @@ AnyStore = TypeVar("AnyStore", bound=Store)
 
 _SWEEP_AT_ONCE = 500
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a manager works with between ``start`` and ``close``."""
-
-    engine: AsyncEngine
-    admin: AsyncEngine
-    lock: TenantLock
-    registry: Registry
-    keys: KeyStore
-    access_keys: AccessKeys
-    lookups: Lookups
-    operations: OperationStore
-    isolation: Isolations
 
 
 class TenantManager(MovingTenants):
@@ -121,7 +103,7 @@ class TenantManager(MovingTenants):
         self._refuse_behind = refuse_behind
         #: How many connections there are, from the next ``start`` on.
         self.bounds = pools or PoolSettings()
-        self._running: tuple[_Parts, ServiceIdentity] | None = None
+        self._running: tuple[Parts, ServiceIdentity] | None = None
         #: What else of a tenant is deleted when it is purged, by its word in the receipt.
         self.on_purge: dict[str, Callable[[str], Awaitable[None]]] = {}
 
@@ -137,14 +119,22 @@ class TenantManager(MovingTenants):
     async def start(self) -> None:
         """Get ready: make the registry and the tenants' template where they are missing."""
         given = self._database_url
-        parts = self._build(parse_url(given if isinstance(given, str) else await given()))
+        parts = Parts.build(
+            parse_url(given if isinstance(given, str) else await given()),
+            self.blueprint,
+            self._isolation,
+            prefix=self._tenant_prefix,
+            bounds=self.bounds,
+            clock=self.clock,
+            on_purge=self.on_purge,
+        )
         try:
             identity = await parts.registry.start(self.service_id, self._secret)
             async with parts.lock.connect() as connection:
                 await parts.isolation.start(connection, identity)
             await parts.lookups.start(parts.engine.url)
         except BaseException:
-            await _close(parts)
+            await parts.close()
             raise
         self._running = parts, identity
 
@@ -152,7 +142,7 @@ class TenantManager(MovingTenants):
         """Close every connection. Calls from now on raise :class:`~mt_paas.errors.ServiceNotReady`."""
         running, self._running = self._running, None
         if running is not None:
-            await _close(running[0])
+            await running[0].close()
 
     @property
     def identity(self) -> ServiceIdentity:
@@ -352,10 +342,6 @@ class TenantManager(MovingTenants):
         """Keep the access key of the tenant's credentials. Raises ``LinkExpired`` when they gave one already."""
         await self._parts.keys.add_key(tenant, digest)
 
-    async def find_by_access_key(self, digest: str) -> Tenant | None:
-        """Return the tenant to which the access key with this digest belongs."""
-        return await self._parts.keys.find_by_key(digest)
-
     async def find_access_key(self, digest: str) -> AccessKey | None:
         """Return the access key with this digest, ended or not."""
         parts = self._parts
@@ -430,49 +416,10 @@ class TenantManager(MovingTenants):
         return MoveTools(parts.registry, parts.isolation, self.store(MoveStore), parts.lock, parts.lookups, backups)
 
     @property
-    def _parts(self) -> _Parts:
+    def _parts(self) -> Parts:
         if self._running is None:
             raise ServiceNotReady
         return self._running[0]
-
-    def _build(self, url: URL) -> _Parts:
-        bounds = self.bounds
-        if bounds.pooler is not None and url.drivername.endswith("asyncpg"):
-            raise ConfigurationError(
-                "sessions through a pooler (MT_POOLS__POOLER) need psycopg: with asyncpg what one tenant left on a "
-                "connection may be wiped on another. Give the database's URL as postgresql://…"
-            )
-        engine, admin = (
-            create_async_engine(
-                url,
-                isolation_level="AUTOCOMMIT",
-                pool_size=size,
-                max_overflow=0,
-                pool_timeout=bounds.patience,
-                connect_args=connect_args(url),
-            )
-            for size in (bounds.registry, bounds.operations)
-        )
-        lock = TenantLock(admin, bounds.operations, bounds.patience)
-        lookups = Lookups()
-        return _Parts(
-            engine=ping_when_idle(engine),
-            admin=ping_when_idle(admin),
-            lock=lock,
-            registry=Registry(engine, self.clock, self.on_purge),
-            keys=KeyStore(engine, self.clock),
-            access_keys=AccessKeys(engine, self.clock, lookups.forget),
-            lookups=lookups,
-            operations=OperationStore(engine, self.clock),
-            isolation=Isolations(
-                self._isolation,
-                engine,
-                self.blueprint,
-                prefix=self._tenant_prefix,
-                bounds=bounds,
-                connect=lock.connect,
-            ),
-        )
 
 
 class _Opened(AbstractAsyncContextManager[AsyncSession]):
@@ -517,10 +464,3 @@ def _migrations(folder: Path | None) -> Migrations | None:
     from mt_paas.core.migrations.scripts import Migrations  # here: only who has some needs Alembic
 
     return Migrations(folder)
-
-
-async def _close(parts: _Parts) -> None:
-    await parts.lookups.close()
-    await parts.isolation.close()
-    await parts.engine.dispose()
-    await parts.admin.dispose()

@@ -252,7 +252,7 @@ class TestCredentials:
         new = (await handler.rotate_credentials(tenant_id)).admin_credentials
 
         assert new.setup_url != old.setup_url
-        assert await manager.find_by_access_key(digest_token(key)) is None
+        assert await manager.find_access_key(digest_token(key)) is None
         with pytest.raises(LinkExpired):
             await handler.links.redeem(*token_of(old))
         assert await _opens(manager, await handler.links.redeem(*token_of(new)), tenant_id)
@@ -355,5 +355,5 @@ class TestLimits:
 
 
 async def _opens(manager, key: str, tenant_id: str) -> bool:
-    tenant = await manager.find_by_access_key(digest_token(key))
-    return tenant is not None and tenant.tenant_id == tenant_id
+    found = await manager.find_access_key(digest_token(key))
+    return found is not None and found.tenant_id == tenant_id
