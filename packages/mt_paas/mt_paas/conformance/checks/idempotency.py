@@ -39,9 +39,9 @@ async def equal_body(t: Trial) -> None:
 @check("idempotency.equal_document", rule=_SAME)
 async def equal_document(t: Trial) -> None:
     """A body is equal whatever the order of its members and its white space."""
-    tenant = await t.shared("b")  # not the one of the check above: two calls at once may get in each other's way
-    turned = json.dumps(_turned(tenant.body), indent=3, ensure_ascii=True).encode()
-    _judge_same(await t.call("POST", "tenant_activate", tenant, content=turned), tenant.answer)
+    async with t.lent() as tenant:  # nobody else's meanwhile: two calls at once may get in each other's way
+        turned = json.dumps(_turned(tenant.body), indent=3, ensure_ascii=True).encode()
+        _judge_same(await t.call("POST", "tenant_activate", tenant, content=turned), tenant.answer)
 
 
 @check("idempotency.callback", level=SHOULD, needs=[capability("events")], rule=_CALLBACK)
