@@ -28,7 +28,7 @@ from mt_paas.errors import (
 )
 
 try:
-    from fastapi import Depends, FastAPI, Request, Response, WebSocket
+    from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket
     from pydantic_settings import SettingsError
     from sqlalchemy import MetaData
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -48,7 +48,7 @@ from mt_paas.core.manager import TenantManager
 from mt_paas.core.own_data import OwnSettings, OwnUsers
 from mt_paas.core.schemas import Tenant
 from mt_paas.core.tenant_tools import TenantTools
-from mt_paas.middleware.own_routes import OwnRoutes
+from mt_paas.middleware.own_routes import include_own_routes
 from mt_paas.middleware.principal import Principal, PrincipalKind
 from mt_paas.middleware.stack import OWN_PATHS, Doors, Stack
 from mt_paas.middleware.traffic import POLICY_VIOLATION, REFUSAL, OpenPaths, refuse
@@ -282,7 +282,7 @@ def setup_multi_tenant(
     )
     keys = [key.get_secret_value() for key in settings.api_keys]
 
-    own = OwnRoutes(OpenPaths(OWN_PATHS))
+    own = APIRouter()
 
     @own.get(_MANIFEST_PATH, tags=["mt"], summary="What this service tells a market about itself")
     async def show_manifest() -> dict[str, Any]:
@@ -302,7 +302,7 @@ def setup_multi_tenant(
     own.include_router(
         create_access_router(mt.handler.links, mt.handler.sign_on, mt.handler.exports, mt.handler.home_of)
     )
-    app.include_router(own)
+    include_own_routes(app, own, OpenPaths(OWN_PATHS))
     app.add_exception_handler(ContractError, answer_contract_error)  # type: ignore[arg-type]  # it answers both kinds
     mt.stack.surround(app)
     logging.getLogger("uvicorn.access").addFilter(HideSetupTokens())

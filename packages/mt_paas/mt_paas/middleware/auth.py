@@ -18,13 +18,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mt_paas.core.access_keys import KEY_PREFIX, AccessKey
 from mt_paas.errors import ContractError, InvalidApiKey, TenantBlocked, TenantForbidden
 from mt_paas.middleware.principal import Principal, PrincipalKind
-from mt_paas.middleware.traffic import REFUSAL, OpenPaths, refuse
+from mt_paas.middleware.traffic import REFUSAL, SERVED, OpenPaths, refuse
 from mt_paas.utils.security import digest_token
 
 __all__ = ["AuthMiddleware", "FindKey", "FindSession", "Tokens"]
 
 _LONGEST_KEY = 200
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ACCESS_KEY = PrincipalKind.ACCESS_KEY
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 #: Takes the digest of an access key, returns what is kept of it.
@@ -72,12 +73,13 @@ class AuthMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] not in {"http", "websocket"}:
-            await self.app(scope, receive, send)
+        app = self.app
+        if scope["type"] not in SERVED:
+            await app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
         state["principal"] = None
-        if not self._open.mark(scope):
+        if not self._open.hold(scope):
             try:
                 state["principal"] = await self._recognise(scope)
             except (TenantBlocked, TenantForbidden) as error:
@@ -86,7 +88,7 @@ class AuthMiddleware:
             except ContractError as error:
                 scope[REFUSAL] = error
         try:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
         finally:
             state.pop("principal", None)
 
@@ -110,13 +112,13 @@ class AuthMiddleware:
 
     async def _by_bearer(self, secret: str) -> Principal:
         if secret.startswith(KEY_PREFIX):
-            digest = digest_token(secret[:_LONGEST_KEY])
-            key = await self._find_key(digest)
+            digest, find_key = digest_token(secret[:_LONGEST_KEY]), self._find_key
+            key = await find_key(digest)
             if key is None or not compare_digest(key.digest, digest):
                 raise InvalidApiKey(headers=_CHALLENGE)
             if key.expires_at is not None and not key.is_valid(self._clock()):
                 raise InvalidApiKey("The access key has ended.", headers=_CHALLENGE)
-            return Principal(PrincipalKind.ACCESS_KEY, str(key.key_id), key.tenant_id, key.scopes)
+            return Principal(_ACCESS_KEY, str(key.key_id), key.tenant_id, key.scopes)
         if secret and self._tokens is not None:
             return await self._tokens.verify(secret)
         raise InvalidApiKey(f"Send the tenant's access key: Authorization: Bearer {KEY_PREFIX}…", headers=_CHALLENGE)

@@ -33,18 +33,19 @@ _PAUSE = 5.0  # seconds in which a Redis that was away is not asked
 _TOGETHER = 100  # requests in one call at most
 _log = logging.getLogger(__name__)
 
-# Keys: one for each window of each request. Arguments: for each request the number of its windows, then amount and
-# milliseconds of each. Answers, for each request, for each window, with the requests in it, those in the one before,
-# and the milliseconds until it ends; then with 1 if the request was counted.
+# A group is the requests of one tenant that wait together. Keys: one for each window of each group. Arguments: for each
+# group how many requests it has and how many windows, then amount and milliseconds of each window. Answers, for each
+# group, for each window, with the requests in it, those in the one before, and the milliseconds until it ends; then
+# with how many requests of the group were counted.
 _TAKE = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local answer, place, said = {}, 0, 1
 while said <= #ARGV do
-  local windows, fits = {}, true
-  for number = 1, tonumber(ARGV[said]) do
+  local windows, counted = {}, tonumber(ARGV[said])
+  for number = 1, tonumber(ARGV[said + 1]) do
     local key = KEYS[place + number]
-    local amount, length = tonumber(ARGV[said + 2 * number - 1]), tonumber(ARGV[said + 2 * number])
+    local amount, length = tonumber(ARGV[said + 2 * number]), tonumber(ARGV[said + 2 * number + 1])
     local current_number = math.floor(now / length)
     local kept = redis.call('HMGET', key, 'number', 'current', 'previous')
     local current, previous = tonumber(kept[2]) or 0, tonumber(kept[3]) or 0
@@ -53,13 +54,13 @@ while said <= #ARGV do
       current = 0
     end
     local ends_in = length - now % length
-    if math.floor(previous * ends_in / length) + current >= amount then fits = false end
+    counted = math.min(counted, math.max(0, amount - current - math.floor(previous * ends_in / length)))
     windows[number] = {key, current_number, current, previous, ends_in, length}
   end
   for _, window in ipairs(windows) do
     local key, current_number, current, previous, ends_in, length = unpack(window)
-    if fits then
-      current = current + 1
+    if counted > 0 then
+      current = current + counted
       redis.call('HSET', key, 'number', current_number, 'current', current, 'previous', previous)
       redis.call('PEXPIRE', key, 2 * length)
     end
@@ -67,9 +68,9 @@ while said <= #ARGV do
     table.insert(answer, previous)
     table.insert(answer, ends_in)
   end
-  table.insert(answer, fits and 1 or 0)
+  table.insert(answer, counted)
   place = place + #windows
-  said = said + 1 + 2 * #windows
+  said = said + 2 + 2 * #windows
 end
 return answer
 """
@@ -86,11 +87,11 @@ class Counters(Protocol):
 
 
 class MemoryCounters:
-    """Counts in this process. ``clock`` counts seconds."""
+    """Counts in this process. ``clock`` counts seconds, and never goes back."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._windows: dict[tuple[str, int], list[int]] = {}  # the window's number, the requests in it, and before it
+        self._running: dict[tuple[str, int], _Running] = {}
         self._sweep_at = 0.0
 
     async def take(self, quota: Quota, tenant_id: str) -> list[Count]:
@@ -102,36 +103,64 @@ class MemoryCounters:
         now = self._clock()
         if now >= self._sweep_at:
             self._sweep(now)
-        found, fits = [], True
-        for window in quota.windows:
-            amount, length = window
-            number = int(now // length)
-            state = self._windows.get((tenant_id, length))
-            if state is None:
-                state = self._windows[tenant_id, length] = [number, 0, 0]
-            elif state[0] != number:
-                state[:] = number, 0, state[1] if state[0] == number - 1 else 0
-            ends_in = (number + 1) * length - now
-            found.append((window, state, ends_in))
-            if int(state[2] * ends_in / length) + state[1] >= amount:
-                fits = False
-        counts = []
-        for window, state, ends_in in found:
-            if fits:
-                state[1] += 1
-            counts.append(count(window, state[1], state[2], ends_in, fits))
-        return counts
+        if len(quota.windows) > 1:
+            return self._take_of_several(quota, tenant_id, now)
+        window = quota.windows[0]
+        running = self._running.get((tenant_id, window.length))
+        if running is None or now >= running.end:
+            running = self._begin(tenant_id, window.length, now)
+        left = window.amount - running.current
+        if running.previous:
+            left -= int(running.previous * (running.end - now) / window.length)
+        if left <= 0:
+            return [count(window, running.current, running.previous, running.end - now, counted=False)]
+        running.current += 1
+        return [Count(True, left - 1, int(running.end - now) + 1, 0)]  # noqa: FBT003 - a field of the value
 
     async def close(self) -> None:
         """Forget everything."""
-        self._windows.clear()
+        self._running.clear()
+
+    def _take_of_several(self, quota: Quota, tenant_id: str, now: float) -> list[Count]:
+        pairs = []
+        for window in quota.windows:
+            running = self._running.get((tenant_id, window.length))
+            if running is None or now >= running.end:
+                running = self._begin(tenant_id, window.length, now)
+            pairs.append((window, running))
+        fits = all(
+            int(running.previous * (running.end - now) / window.length) + running.current < window.amount
+            for window, running in pairs
+        )
+        for _, running in pairs:
+            running.current += fits
+        return [count(window, run.current, run.previous, run.end - now, counted=fits) for window, run in pairs]
+
+    def _begin(self, tenant_id: str, length: int, now: float) -> _Running:
+        """Begin the window in which ``now`` is; the one that ended with its begin becomes the one before."""
+        begun = now // length * length
+        before = self._running.get((tenant_id, length))
+        previous = before.current if before is not None and before.end == begun else 0
+        running = self._running[tenant_id, length] = _Running(begun + length, previous)
+        return running
 
     def _sweep(self, now: float) -> None:
         """Forget the windows that weigh nothing any more, once a minute."""
         self._sweep_at = now + 60
-        gone = [key for key, state in self._windows.items() if now >= (state[0] + 2) * key[1]]
+        gone = [key for key, running in self._running.items() if now >= running.end + key[1]]
         for key in gone:
-            del self._windows[key]
+            del self._running[key]
+
+
+class _Running:
+    """A window that ends at ``end``, in seconds, and how many requests were in it, and in the one before it."""
+
+    __slots__ = ("current", "end", "previous")
+
+    def __init__(self, end: float, previous: int) -> None:
+        self.end = end
+        self.current = 0
+        self.previous = previous
 
 
 class RedisCounters:
@@ -211,10 +240,14 @@ class RedisCounters:
 
     async def _ask(self, together: list[_Waiting]) -> list[list[Count]]:
         """Return what Redis says to each; nothing for any where it says nothing."""
-        keys = [
-            f"{self._prefix}:{{{one.tenant_id}}}:{window.length}" for one in together for window in one.quota.windows
-        ]
-        arguments = [argument for one in together for argument in one.quota.arguments]
+        groups: dict[tuple[str, Quota], int] = {}
+        for one in together:
+            group = one.tenant_id, one.quota
+            groups[group] = groups.get(group, 0) + 1
+        keys, arguments = [], []
+        for (tenant_id, quota), several in groups.items():
+            keys += [f"{self._prefix}:{{{tenant_id}}}:{window.length}" for window in quota.windows]
+            arguments += [several, *quota.arguments]
         try:
             async with asyncio.timeout(self._patience):
                 answer = iter(await self._script(keys, arguments))
@@ -223,7 +256,8 @@ class RedisCounters:
             _log.warning("Redis does not count requests, so this process does: %s", type(error).__name__)
             return [[] for _ in together]
         self._away_until = 0.0
-        return [_read(one.quota, answer) for one in together]
+        counts = {group: _read(group[1], several, answer) for group, several in groups.items()}
+        return [next(counts[one.tenant_id, one.quota]) for one in together]
 
 
 class _Waiting(NamedTuple):
@@ -234,7 +268,14 @@ class _Waiting(NamedTuple):
     counts: asyncio.Future[list[Count]]
 
 
-def _read(quota: Quota, answer: Iterator[int]) -> list[Count]:
+def _read(quota: Quota, several: int, answer: Iterator[int]) -> Iterator[list[Count]]:
+    """Return what was said of a group, for each of its requests in turn: those that came first are the counted ones."""
     states = [(window, next(answer), next(answer), next(answer) / 1000) for window in quota.windows]
-    counted = bool(next(answer))
-    return [count(*state, counted) for state in states]
+    counted = next(answer)
+    return (
+        [
+            count(window, current - max(0, counted - 1 - place), previous, ends_in, counted=place < counted)
+            for window, current, previous, ends_in in states
+        ]
+        for place in range(several)
+    )

@@ -42,13 +42,17 @@ class Naming:
 
     def named(self, scope: Scope) -> list[list[str]]:
         """Return what each way names, each name once, in the order of the ways; ways that name nothing are left out."""
+        found = []
         wanted = self.header_name
-        found = [[value.decode("latin-1") for name, value in scope["headers"] if name == wanted]]
+        for name, _ in scope["headers"]:
+            if name == wanted:
+                found.append([value.decode("latin-1") for name, value in scope["headers"] if name == wanted])
+                break
         if self.domain is not None:
             found.append(self._by_domain(scope, f".{self.domain.lower()}"))
         if self.query:
             found.append(self._by_query(scope))
-        return [list(dict.fromkeys(values)) for values in found if values]
+        return [list(dict.fromkeys(values)) for values in found if values] if found else found
 
     def _by_domain(self, scope: Scope, end: str) -> list[str]:
         """Return what the host's names begin with."""

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI
 from starlette.routing import Match
 from starlette.types import Scope
 
-from mt_paas.middleware.traffic import OpenPaths
+from mt_paas.middleware.traffic import SERVED, OpenPaths
 
-__all__ = ["OwnRoutes"]
+__all__ = ["include_own_routes"]
 
 
-class OwnRoutes(APIRouter):
-    """A router whose routes are all at ``paths``, or below those that end with a slash.
+def include_own_routes(app: FastAPI, own: APIRouter, paths: OpenPaths) -> None:
+    """Include ``own``, whose routes are all at ``paths``, or below those that end with a slash.
 
     Starlette asks each route in turn whether a request is its own, and the Standard API has more of them than most
     services: that took longer than a small handler.
     """
+    several = len(app.router.routes)
+    app.include_router(own)
+    for route in app.router.routes[several:]:
+        route.matches = _only_at(paths, route.matches)  # type: ignore[method-assign]  # FastAPI alone makes such routes
 
-    def __init__(self, paths: OpenPaths) -> None:
-        super().__init__()
-        self._paths = paths
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell which route a request is for; none of these where its path is another's."""
-        if scope["type"] not in {"http", "websocket"} or not self._paths.marked(scope):
-            return Match.NONE, {}
-        return super().matches(scope)
+def _only_at(paths: OpenPaths, ask: Callable[[Scope], tuple[Match, Scope]]) -> Callable[[Scope], tuple[Match, Scope]]:
+    def matches(scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] in SERVED and paths.marked(scope):
+            return ask(scope)
+        return Match.NONE, {}
+
+    return matches

@@ -7,7 +7,8 @@ it in the notation of the ``limits`` library: ``100/minute; 5000/day``, or ``unl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from mt_paas.errors import ConfigurationError, MissingExtraError
 from mt_paas.standard_api.manifest import Manifest
@@ -24,7 +25,8 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _LIMIT = "requests_per_"
 
 
-class Count(NamedTuple):
+@dataclass(slots=True)
+class Count:
     """Where one window is after a request: what is left in it, and the seconds until it is over, and until the next."""
 
     allowed: bool
@@ -33,7 +35,8 @@ class Count(NamedTuple):
     retry_after: int
 
 
-class Window(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Window:
     """``amount`` requests in ``length`` seconds."""
 
     amount: int
@@ -43,7 +46,7 @@ class Window(NamedTuple):
 class Quota:
     """The windows of one plan, the shortest first. ``name`` is what the headers call it."""
 
-    __slots__ = ("_left", "_limits", "_policy", "arguments", "name", "windows")
+    __slots__ = ("_limits", "_policy", "_titles", "arguments", "name", "windows")
 
     def __init__(self, name: str, windows: Iterable[Window]) -> None:
         self.name = name
@@ -56,7 +59,7 @@ class Quota:
         policies = [
             f"{title};q={window.amount};w={window.length}" for title, window in zip(titles, self.windows, strict=True)
         ]
-        self._left = ", ".join(f"{title};r=%d;t=%d" for title in titles).encode("latin-1")
+        self._titles = [title.encode("latin-1") for title in titles]
         self._policy = (b"ratelimit-policy", ", ".join(policies).encode("latin-1"))
         self._limits = [(b"ratelimit-limit", b"%d" % window.amount) for window in self.windows]
 
@@ -67,28 +70,31 @@ class Quota:
         ``RateLimit-Limit``, ``-Remaining`` and ``-Reset``, of the window that has least left, those before it, which
         most clients know.
         """
-        tightest, limit = counts[0], self._limits[0]
-        left: tuple[int, ...] = tightest[1:3]
+        place = 0
         if len(counts) > 1:
             place = min(range(len(counts)), key=lambda place: counts[place].remaining)
-            tightest, limit = counts[place], self._limits[place]
-            left = tuple(number for each in counts for number in each[1:3])
+        left, until = b"%d" % counts[place].remaining, b"%d" % counts[place].reset
+        if len(counts) == 1:
+            all_left = b"%b;r=%b;t=%b" % (self._titles[0], left, until)
+        else:
+            pairs = zip(self._titles, counts, strict=True)
+            all_left = b", ".join([b"%b;r=%d;t=%d" % (title, each.remaining, each.reset) for title, each in pairs])
         return [
             self._policy,
-            (b"ratelimit", self._left % left),
-            limit,
-            (b"ratelimit-remaining", b"%d" % tightest.remaining),
-            (b"ratelimit-reset", b"%d" % tightest.reset),
+            (b"ratelimit", all_left),
+            self._limits[place],
+            (b"ratelimit-remaining", left),
+            (b"ratelimit-reset", until),
         ]
 
 
-def count(window: Window, current: int, previous: int, ends_in: float, counted: bool) -> Count:  # noqa: FBT001 - fast
+def count(window: Window, current: int, previous: int, ends_in: float, *, counted: bool) -> Count:
     """Return where a sliding window is that has ``current`` requests, and had ``previous`` in the one before.
 
     Those of the one before weigh less the nearer this one is to its end, which is in ``ends_in`` seconds. ``counted``
     says whether the request is one of them; where it is not, this window may still have had room for it.
     """
-    amount, length = window
+    amount, length = window.amount, window.length
     room = amount - current
     if previous:
         room -= int(previous * ends_in / length)

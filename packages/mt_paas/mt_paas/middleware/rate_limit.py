@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,7 +10,7 @@ from mt_paas.core.schemas import Tenant
 from mt_paas.errors import RateLimited
 from mt_paas.middleware.counters import Counters, MemoryCounters
 from mt_paas.middleware.quotas import Quota
-from mt_paas.middleware.traffic import refuse
+from mt_paas.middleware.traffic import SERVED, refuse
 
 __all__ = ["RateLimitMiddleware"]
 
@@ -33,12 +33,14 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        tenant: Tenant | None = scope["state"].get("tenant") if "state" in scope else None
-        quota = self._quotas.get(tenant.plan, self._other) if tenant is not None else None
-        if tenant is None or quota is None or scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
+        app, state = self.app, scope.get("state")
+        tenant: Tenant | None = state.get("tenant") if state else None
+        quota = self._quotas.get(tenant.profile.plan, self._other) if tenant is not None else None
+        if tenant is None or quota is None or scope["type"] not in SERVED:
+            await app(scope, receive, send)
             return
-        counts = self._now(quota, tenant.tenant_id) if self._now else await self._counters.take(quota, tenant.tenant_id)
+        take = self._now
+        counts = take(quota, tenant.tenant_id) if take else await self._counters.take(quota, tenant.tenant_id)
         headers = quota.headers(counts)
         wait = counts[0].retry_after if len(counts) == 1 else max([count.retry_after for count in counts])
         if wait:
@@ -47,9 +49,9 @@ class RateLimitMiddleware:
             await refuse(scope, send, error)
             return
 
-        async def answer(message: Message) -> None:
+        def answer(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), *headers]}
-            await send(message)
+            return send(message)
 
-        await self.app(scope, receive, answer)
+        await app(scope, receive, answer)

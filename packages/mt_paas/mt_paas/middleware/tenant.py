@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import partial
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,11 +14,13 @@ from mt_paas.core.schemas import Tenant
 from mt_paas.errors import ContractError, TenantForbidden
 from mt_paas.middleware.naming import Naming, TrustedProxies, require_one
 from mt_paas.middleware.principal import Principal
-from mt_paas.middleware.traffic import REFUSAL, OpenPaths, refuse
+from mt_paas.middleware.traffic import REFUSAL, SERVED, OpenPaths, refuse
 from mt_paas.standard_api.answers import call_context_of
-from mt_paas.standard_api.handler import CallContext, LateContext
+from mt_paas.standard_api.handler import CallContext, LateContext, begin_call, end_call
 
 __all__ = ["TenantMiddleware"]
+
+_ACTIVE = TenantStatus.ACTIVE
 
 #: Takes a tenant's id, returns the tenant. Raises :class:`~mt_paas.errors.TenantNotFound`.
 GetTenant = Callable[[str], Awaitable[Tenant]]
@@ -51,8 +52,9 @@ class TenantMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] not in {"http", "websocket"}:
-            await self.app(scope, receive, send)
+        app = self.app
+        if scope["type"] not in SERVED:
+            await app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
         tenant = None
@@ -63,15 +65,16 @@ class TenantMiddleware:
                 await refuse(scope, send, error)
                 return
         state["tenant"] = tenant
-        token = bind_tenant(tenant.tenant_id if tenant is not None else None)
+        if tenant is None:
+            bound, call = bind_tenant(None), None
+        else:
+            bound, call = bind_tenant(tenant.tenant_id), begin_call(LateContext(_context, scope))  # for logs and errors
         try:
-            if tenant is None:
-                await self.app(scope, receive, send)
-            else:
-                with LateContext(partial(_context, scope)):  # the request's id, for logs and errors
-                    await self.app(scope, receive, send)
+            await app(scope, receive, send)
         finally:
-            unbind_tenant(token)
+            if call is not None:
+                end_call(call)
+            unbind_tenant(bound)
             state.pop("tenant", None)
 
     async def _find(self, scope: Scope, principal: Principal | None) -> Tenant | None:
@@ -87,8 +90,9 @@ class TenantMiddleware:
                 require_one(named)
         if bound is None:
             return None
-        tenant = await self._get_tenant(bound)
-        if tenant.status is not TenantStatus.ACTIVE or tenant.deactivate_at is not None:
+        get_tenant = self._get_tenant
+        tenant = await get_tenant(bound)
+        if tenant.status is not _ACTIVE or tenant.deactivate_at is not None:
             tenant.require_open(self._clock())
         return tenant
 

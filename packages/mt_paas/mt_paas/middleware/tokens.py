@@ -12,7 +12,6 @@ import json
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -79,7 +78,7 @@ class TokenVerifier:
         if self._generation == self._keys.generation:
             principal, end = self._known.get(digest, (None, 0.0))
             if principal is not None and now < end:
-                return replace(principal)  # a request may keep something on its own
+                return principal.copy()  # a request may keep something on its own
         principal, end = await self._look(token, int(now))
         if self._generation != self._keys.generation:
             self._known.clear()
@@ -87,7 +86,7 @@ class TokenVerifier:
         elif len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[digest] = principal, end
-        return replace(principal)
+        return principal.copy()
 
     async def close(self) -> None:
         """Stop what is under way."""

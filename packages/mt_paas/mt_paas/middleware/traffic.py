@@ -16,11 +16,14 @@ from mt_paas.errors import ContractError
 from mt_paas.standard_api.answers import call_context_of
 from mt_paas.standard_api.problem import PROBLEM_TYPE, problem_json
 
-__all__ = ["POLICY_VIOLATION", "REFUSAL", "OpenPaths", "refuse"]
+__all__ = ["POLICY_VIOLATION", "REFUSAL", "SERVED", "OpenPaths", "refuse"]
 
 POLICY_VIOLATION = 1008
 #: A key of the ASGI scope: why the credentials of a request were not accepted. Who asks for a tenant is told.
 REFUSAL = "mt_paas.refusal"
+
+#: The kinds of connections that may be a tenant's; the others are the server's own.
+SERVED = frozenset({"http", "websocket"})
 
 _OPEN = "mt_paas.open"
 _LONGEST_REASON = 123  # bytes that a close frame has for it: RFC 6455, section 5.5
@@ -35,16 +38,12 @@ class OpenPaths:
         self._below = tuple(path for path in paths if path.endswith("/"))
 
     def hold(self, scope: Scope) -> bool:
-        """Tell whether the request, or WebSocket, is nobody's."""
+        """Tell whether the request, or WebSocket, is nobody's; written down for those who ask again about the same."""
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
         if root and (path == root or path.startswith(f"{root}/")):
             path = path[len(root) :]  # as Starlette finds its routes
-        return path in self._exact or path.startswith(self._below)
-
-    def mark(self, scope: Scope) -> bool:
-        """Tell, and write it down, for those who ask again about the same request."""
-        found = scope[_OPEN] = self.hold(scope)
+        found = scope[_OPEN] = path in self._exact or path.startswith(self._below)
         return found
 
     def marked(self, scope: Scope) -> bool:

@@ -79,36 +79,41 @@ def call_context() -> CallContext:
 @contextmanager
 def in_call(context: CallContext) -> Iterator[None]:
     """Make ``context`` what :func:`call_context` returns, in this task and in those that it starts."""
-    token = _current.set(context)
+    token = begin_call(context)
     try:
         yield
     finally:
-        _current.reset(token)
+        end_call(token)
 
 
 class LateContext:
-    """A block as :func:`in_call`, for which ``make`` returns the context when somebody asks for it first.
+    """A context that ``make`` returns for ``source``, when somebody asks for it first.
 
-    Every tenant's request is in one, and few ask: it costs as little as can be.
+    Every tenant's request has one, and few ask: it costs as little as can be.
     """
 
-    __slots__ = ("_made", "_make", "_token")
+    __slots__ = ("_made", "_make", "_source")
 
-    def __init__(self, make: Callable[[], CallContext]) -> None:
+    def __init__(self, make: Callable[[Any], CallContext], source: object) -> None:
         self._make = make
+        self._source = source
         self._made: CallContext | None = None
-
-    def __enter__(self) -> None:
-        self._token = _current.set(self)
-
-    def __exit__(self, *error: object) -> None:
-        _current.reset(self._token)
 
     def __call__(self) -> CallContext:
         """Return the context; the same each time."""
         if self._made is None:
-            self._made = self._make()
+            self._made = self._make(self._source)
         return self._made
+
+
+def begin_call(context: CallContext | LateContext) -> Token[CallContext | LateContext | None]:
+    """Make ``context`` what :func:`call_context` returns, and return what ``end_call`` takes to end that."""
+    return _current.set(context)
+
+
+def end_call(token: Token[CallContext | LateContext | None]) -> None:
+    """Restore what there was before ``begin_call`` gave the token."""
+    _current.reset(token)
 
 
 @dataclass(frozen=True, slots=True)

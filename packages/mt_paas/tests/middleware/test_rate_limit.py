@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 from mt_paas.errors import ConfigurationError
 from mt_paas.middleware.counters import MemoryCounters, RedisCounters
-from mt_paas.middleware.quotas import Quota, Window, count, quotas_of
+from mt_paas.middleware.quotas import Count, Quota, Window, count, quotas_of
 from mt_paas.standard_api.manifest import Manifest
 from mt_paas.testing.doubles import FakeService
 
@@ -68,9 +68,28 @@ class TestCounters:
     async def test_requests_at_once_are_counted_one_by_one(self, counters):
         quota = Quota("basic", [Window(10, 86_400)])
 
-        answers = await asyncio.gather(*[allowed(counters, quota) for _ in range(50)])
+        counts = [
+            (await one)[0] for one in asyncio.as_completed([counters.take(quota, "hallym_univ") for _ in range(50)])
+        ]
 
-        assert answers.count(True) == 10
+        assert sorted(count.remaining for count in counts if count.allowed) == list(range(10))
+        assert [count.remaining for count in counts if not count.allowed] == [0] * 40
+
+    async def test_requests_at_once_of_several_tenants_and_plans_do_not_mix(self, counters):
+        day, two = Quota("day", [Window(2, 86_400)]), Quota("two", [Window(3, 86_400), Window(1, 43_200)])
+        asked = [(quota, tenant) for _ in range(3) for tenant in ("hallym_univ", "other_univ") for quota in (day, two)]
+
+        counts = await asyncio.gather(*[counters.take(quota, tenant + quota.name) for quota, tenant in asked])
+
+        told = {
+            pair: [[one.allowed for one in counts[n]] for n, each in enumerate(asked) if each == pair] for pair in asked
+        }
+        assert {pair: told[pair] for pair in told if pair[0] is day} == {
+            (day, tenant): [[True], [True], [False]] for tenant in ("hallym_univ", "other_univ")
+        }
+        assert {pair: told[pair] for pair in told if pair[0] is two} == {
+            (two, tenant): [[True, True], [False, True], [False, True]] for tenant in ("hallym_univ", "other_univ")
+        }
 
     async def test_another_plan_keeps_what_was_counted(self, counters):
         for _ in range(3):
@@ -114,7 +133,7 @@ class TestMemory:
 
         await counters.take(PER_MINUTE, "hallym_univ")
 
-        assert len(counters._windows) == 1
+        assert len(counters._running) == 1
 
 
 class TestRedis:
@@ -195,7 +214,7 @@ class TestRedis:
 
 class TestCount:
     def test_a_full_window_before_takes_all_room_at_the_edge(self):
-        assert count(Window(3, 60), 0, 3, 60, counted=False) == (False, 0, 61, 1)
+        assert count(Window(3, 60), 0, 3, 60, counted=False) == Count(False, 0, 61, 1)
 
 
 class TestHeaders:
@@ -291,7 +310,9 @@ class TestPlans:
 
         quotas, other = quotas_of(manifest, {}, None)
 
-        assert {name: quota.windows for name, quota in quotas.items()} == {"basic": ((60, 60), (5000, 86_400))}
+        assert {name: quota.windows for name, quota in quotas.items()} == {
+            "basic": (Window(60, 60), Window(5000, 86_400))
+        }
         assert other is None
 
     def test_a_setting_replaces_them(self):
@@ -300,8 +321,8 @@ class TestPlans:
         quotas, other = quotas_of(manifest, {"basic": "unlimited", "gold": "5/second; 10 per 2 minutes"}, "7/hour")
 
         assert quotas["basic"] is None
-        assert quotas["gold"].windows == ((5, 1), (10, 120))
-        assert other.windows == ((7, 3600),)
+        assert quotas["gold"].windows == (Window(5, 1), Window(10, 120))
+        assert other.windows == (Window(7, 3600),)
 
     @pytest.mark.parametrize("amount", [0, -1, "many", 1.5, True])
     def test_a_limit_of_the_manifest_that_is_none_is_told(self, amount):

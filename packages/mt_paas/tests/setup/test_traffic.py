@@ -6,11 +6,11 @@ import json
 
 import httpx2
 import pytest
-from fastapi import FastAPI, WebSocket
+from fastapi import APIRouter, FastAPI, WebSocket
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from mt_paas.errors import ConfigurationError, ScopeMissing
-from mt_paas.middleware.own_routes import OwnRoutes
+from mt_paas.middleware.own_routes import include_own_routes
 from mt_paas.middleware.traffic import OpenPaths
 from mt_paas.setup import CurrentPrincipal, CurrentTenant, setup_multi_tenant
 from mt_paas.testing.serving import serve
@@ -220,8 +220,13 @@ class TestOwnRoutes:
         def never(scope):
             raise Asked
 
-        own = OwnRoutes(OpenPaths(["/mt/"]))
+        app, own = FastAPI(), APIRouter()
         own.add_api_route("/mt/health", lambda: None)
         own.routes[0].matches = never
+        several = len(app.routes)
+        include_own_routes(app, own, OpenPaths(["/mt/"]))
+        (route,) = app.routes[several:]
 
-        assert own.matches({"type": "http", "path": "/notes", "method": "GET"}) == (Match.NONE, {})
+        assert route.matches({"type": "http", "path": "/notes", "method": "GET"}) == (Match.NONE, {})
+        with pytest.raises(Asked):
+            route.matches({"type": "http", "path": "/mt/health", "method": "GET"})
