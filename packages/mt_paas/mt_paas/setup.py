@@ -120,7 +120,14 @@ class MultiTenant(TenantTools):
         )
         self.handler = handler(self.manager, manifest, options)
         self.users, self.tenant_settings = OwnUsers(self.handler), OwnSettings(self.handler)
-        doors = Doors(manager.find_access_key, self._find_session, manager.get_tenant, self._now)
+        doors = Doors(
+            find_key=manager.find_access_key,
+            known_key=manager.known_access_key,
+            find_session=self._find_session,
+            get_tenant=manager.get_tenant,
+            known_tenant=manager.known_tenant,
+            clock=self._now,
+        )
         self.stack = Stack(settings, manifest, doors)
 
     @asynccontextmanager

@@ -8,26 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 
 __all__ = ["bind_tenant", "current_tenant_id", "tenant_bound", "unbind_tenant"]
 
 _tenant_id: ContextVar[str | None] = ContextVar("mt_paas_tenant_id", default=None)
+#: Bind the running context to a tenant, or to none, and return what ``unbind_tenant`` takes to restore what was bound.
+bind_tenant = _tenant_id.set
+unbind_tenant = _tenant_id.reset
 
 
 def current_tenant_id() -> str | None:
     """Return the id of the tenant for whom the running code works; null where it works for none."""
     return _tenant_id.get()
-
-
-def bind_tenant(tenant_id: str | None) -> Token[str | None]:
-    """Bind the running context to the tenant, or to none, and return what ``unbind_tenant`` takes to end that."""
-    return _tenant_id.set(tenant_id)
-
-
-def unbind_tenant(token: Token[str | None]) -> None:
-    """Restore what was bound before ``bind_tenant`` gave the token."""
-    _tenant_id.reset(token)
 
 
 @contextmanager

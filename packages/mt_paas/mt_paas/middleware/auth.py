@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mt_paas.core.access_keys import KEY_PREFIX, AccessKey
 from mt_paas.errors import ContractError, InvalidApiKey, TenantBlocked, TenantForbidden
 from mt_paas.middleware.principal import Principal, PrincipalKind
-from mt_paas.middleware.traffic import REFUSAL, SERVED, OpenPaths, refuse
+from mt_paas.middleware.traffic import REFUSAL, SERVED, OpenPaths, refuse, unknown
 from mt_paas.utils.security import digest_token
 
-__all__ = ["AuthMiddleware", "FindKey", "FindSession", "Tokens"]
+__all__ = ["AuthMiddleware", "FindKey", "FindSession", "KnownKey", "Tokens"]
 
 _LONGEST_KEY = 200
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -30,6 +30,8 @@ _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 #: Takes the digest of an access key, returns what is kept of it.
 FindKey = Callable[[str], Awaitable[AccessKey | None]]
+#: As ``FindKey``, where that waits for nothing; null where ``FindKey`` is to be asked.
+KnownKey = Callable[[str], AccessKey | None]
 #: Takes the value of a session's cookie, returns whose it is. Raises ``InvalidApiKey`` and ``TenantBlocked``.
 FindSession = Callable[[str], Awaitable[Principal]]
 
@@ -44,6 +46,8 @@ class Tokens(Protocol):
 class AuthMiddleware:
     """Puts the :class:`Principal` on ``request.state.principal``; null where nobody was recognised.
 
+    ``known_key`` answers at once what ``find_key`` would, or nothing: a key that is remembered waits for nobody.
+
     An ``Authorization`` header goes before a cookie, and a cookie of another tenant beside it is refused. Sessions are
     recognised in the cookie ``cookie``, whose value begins with the tenant's id and a dot, on requests of the service's
     own pages: ``public_url`` is where it is reached, and what is the ``Origin`` of its WebSockets.
@@ -54,6 +58,7 @@ class AuthMiddleware:
         app: ASGIApp,
         *,
         find_key: FindKey,
+        known_key: KnownKey = unknown,
         clock: Callable[[], datetime],
         tokens: Tokens | None = None,
         sessions: FindSession | None = None,
@@ -63,6 +68,7 @@ class AuthMiddleware:
     ) -> None:
         self.app = app
         self._find_key = find_key
+        self._known_key = known_key
         self._clock = clock
         self._tokens = tokens
         self._sessions = sessions
@@ -77,16 +83,17 @@ class AuthMiddleware:
         if scope["type"] not in SERVED:
             await app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        state["principal"] = None
+        principal = None
         if not self._open.hold(scope):
             try:
-                state["principal"] = await self._recognise(scope)
+                principal = await self._recognise(scope)
             except (TenantBlocked, TenantForbidden) as error:
                 await refuse(scope, send, error)
                 return
             except ContractError as error:
                 scope[REFUSAL] = error
+        state = scope.setdefault("state", {})
+        state["principal"] = principal
         try:
             await app(scope, receive, send)
         finally:
@@ -105,23 +112,27 @@ class AuthMiddleware:
         if authorization is None:
             return await self._by_session(scope, session) if session is not None and self._sessions else None
         scheme, _, secret = authorization.decode("latin-1").partition(" ")
-        principal = await self._by_bearer(secret.strip(" ") if scheme.lower() == "bearer" else "")
+        secret = secret.strip(" ") if scheme.lower() == "bearer" else ""
+        if secret.startswith(KEY_PREFIX):
+            digest = digest_token(secret[:_LONGEST_KEY])
+            known_key, find_key = self._known_key, self._find_key
+            principal = self._holder(digest, known_key(digest) or await find_key(digest))
+        elif secret and self._tokens is not None:
+            principal = await self._tokens.verify(secret)
+        else:
+            raise InvalidApiKey(
+                f"Send the tenant's access key: Authorization: Bearer {KEY_PREFIX}…", headers=_CHALLENGE
+            )
         if session is not None and principal.tenant_id not in {None, session.partition(".")[0]}:
             raise TenantForbidden("The session is another tenant's than the key or token beside it: send one of them.")
         return principal
 
-    async def _by_bearer(self, secret: str) -> Principal:
-        if secret.startswith(KEY_PREFIX):
-            digest, find_key = digest_token(secret[:_LONGEST_KEY]), self._find_key
-            key = await find_key(digest)
-            if key is None or not compare_digest(key.digest, digest):
-                raise InvalidApiKey(headers=_CHALLENGE)
-            if key.expires_at is not None and not key.is_valid(self._clock()):
-                raise InvalidApiKey("The access key has ended.", headers=_CHALLENGE)
-            return Principal(_ACCESS_KEY, str(key.key_id), key.tenant_id, key.scopes)
-        if secret and self._tokens is not None:
-            return await self._tokens.verify(secret)
-        raise InvalidApiKey(f"Send the tenant's access key: Authorization: Bearer {KEY_PREFIX}…", headers=_CHALLENGE)
+    def _holder(self, digest: str, key: AccessKey | None) -> Principal:
+        if key is None or not compare_digest(key.digest, digest):
+            raise InvalidApiKey(headers=_CHALLENGE)
+        if key.expires_at is not None and not key.is_valid(self._clock()):
+            raise InvalidApiKey("The access key has ended.", headers=_CHALLENGE)
+        return Principal(_ACCESS_KEY, str(key.key_id), key.tenant_id, key.scopes)
 
     async def _by_session(self, scope: Scope, session: str) -> Principal | None:
         if self._is_foreign(scope):

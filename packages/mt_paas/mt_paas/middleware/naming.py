@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from operator import itemgetter
 from urllib.parse import parse_qsl
 
 from starlette.types import Scope
@@ -22,6 +23,7 @@ __all__ = ["Naming", "TrustedProxies", "require_one"]
 
 _TENANT_ID = re.compile(TENANT_ID_PATTERN)
 _PARAMETER = "tenant_id"
+_NAME = itemgetter(0)  # of a header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +45,8 @@ class Naming:
     def named(self, scope: Scope) -> list[list[str]]:
         """Return what each way names, each name once, in the order of the ways; ways that name nothing are left out."""
         found = []
-        wanted = self.header_name
-        for name, _ in scope["headers"]:
-            if name == wanted:
-                found.append([value.decode("latin-1") for name, value in scope["headers"] if name == wanted])
-                break
+        if self.header_name in map(_NAME, scope["headers"]):
+            found.append([value.decode("latin-1") for name, value in scope["headers"] if name == self.header_name])
         if self.domain is not None:
             found.append(self._by_domain(scope, f".{self.domain.lower()}"))
         if self.query:

@@ -46,7 +46,7 @@ class Window:
 class Quota:
     """The windows of one plan, the shortest first. ``name`` is what the headers call it."""
 
-    __slots__ = ("_limits", "_policy", "_titles", "arguments", "name", "windows")
+    __slots__ = ("_policy", "_titles", "arguments", "name", "windows")
 
     def __init__(self, name: str, windows: Iterable[Window]) -> None:
         self.name = name
@@ -61,31 +61,24 @@ class Quota:
         ]
         self._titles = [title.encode("latin-1") for title in titles]
         self._policy = (b"ratelimit-policy", ", ".join(policies).encode("latin-1"))
-        self._limits = [(b"ratelimit-limit", b"%d" % window.amount) for window in self.windows]
 
     def headers(self, counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
         """Return the headers that tell a caller where it is.
 
-        ``RateLimit-Policy`` and ``RateLimit`` are those of draft-ietf-httpapi-ratelimit-headers since its version 8;
-        ``RateLimit-Limit``, ``-Remaining`` and ``-Reset``, of the window that has least left, those before it, which
-        most clients know.
+        They are those of draft-ietf-httpapi-ratelimit-headers since its version 8: ``RateLimit-Policy``, and
+        ``RateLimit`` with the requests left and the seconds until the window is over.
         """
-        place = 0
-        if len(counts) > 1:
-            place = min(range(len(counts)), key=lambda place: counts[place].remaining)
-        left, until = b"%d" % counts[place].remaining, b"%d" % counts[place].reset
-        if len(counts) == 1:
-            all_left = b"%b;r=%b;t=%b" % (self._titles[0], left, until)
-        else:
-            pairs = zip(self._titles, counts, strict=True)
-            all_left = b", ".join([b"%b;r=%d;t=%d" % (title, each.remaining, each.reset) for title, each in pairs])
-        return [
-            self._policy,
-            (b"ratelimit", all_left),
-            self._limits[place],
-            (b"ratelimit-remaining", left),
-            (b"ratelimit-reset", until),
-        ]
+        told = [b"%b;r=%d;t=%d" % (title, one.remaining, one.reset) for title, one in zip(self._titles, counts)]  # noqa: B905 - as many, and fast
+        return [self._policy, (b"ratelimit", b", ".join(told))]
+
+    def early_headers(self, counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
+        """Return the headers of that draft's first versions, of the window that has least left; most clients know them.
+
+        They are ``RateLimit-Limit``, ``-Remaining`` and ``-Reset``.
+        """
+        tightest, window = min(zip(counts, self.windows, strict=True), key=lambda pair: pair[0].remaining)
+        numbers = {b"limit": window.amount, b"remaining": tightest.remaining, b"reset": tightest.reset}
+        return [(b"ratelimit-" + name, b"%d" % number) for name, number in numbers.items()]
 
 
 def count(window: Window, current: int, previous: int, ends_in: float, *, counted: bool) -> Count:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from mt_paas.core.schemas import Tenant
-from mt_paas.middleware.auth import AuthMiddleware, FindKey, FindSession
+from mt_paas.middleware.auth import AuthMiddleware, FindKey, FindSession, KnownKey
 from mt_paas.middleware.naming import Naming, TrustedProxies
-from mt_paas.middleware.tenant import TenantMiddleware
+from mt_paas.middleware.tenant import GetTenant, KnownTenant, TenantMiddleware
 from mt_paas.middleware.traffic import OpenPaths
 from mt_paas.standard_api.addresses import AddressPolicy
 from mt_paas.standard_api.manifest import Manifest
@@ -33,8 +32,10 @@ class Doors:
     """Where the middleware looks principals and tenants up."""
 
     find_key: FindKey
+    known_key: KnownKey
     find_session: FindSession
-    get_tenant: Callable[[str], Awaitable[Tenant]]
+    get_tenant: GetTenant
+    known_tenant: KnownTenant
     clock: Callable[[], datetime]
 
 
@@ -66,6 +67,7 @@ class Stack:
         app.add_middleware(
             TenantMiddleware,
             get_tenant=doors.get_tenant,
+            known_tenant=doors.known_tenant,
             clock=doors.clock,
             naming=naming,
             proxies=TrustedProxies(given.trusted_proxies),
@@ -78,6 +80,7 @@ class Stack:
         app.add_middleware(
             AuthMiddleware,
             find_key=doors.find_key,
+            known_key=doors.known_key,
             clock=doors.clock,
             tokens=tokens,
             sessions=doors.find_session,
@@ -107,7 +110,7 @@ class Stack:
             prefix = f"mt:{self._manifest.service.id}:requests"
             counters = RedisCounters(given.storage.get_secret_value(), prefix=prefix, patience=given.patience)
         self._closing.append(counters.close)
-        app.add_middleware(RateLimitMiddleware, counters=counters, quotas=quotas, other=other)
+        app.add_middleware(RateLimitMiddleware, counters=counters, quotas=quotas, other=other, headers=given.headers)
 
 
 def _tokens(settings: JwtSettings, clock: Callable[[], datetime], tenant_claim: str | None) -> TokenVerifier:

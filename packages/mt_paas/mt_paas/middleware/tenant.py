@@ -14,16 +14,18 @@ from mt_paas.core.schemas import Tenant
 from mt_paas.errors import ContractError, TenantForbidden
 from mt_paas.middleware.naming import Naming, TrustedProxies, require_one
 from mt_paas.middleware.principal import Principal
-from mt_paas.middleware.traffic import REFUSAL, SERVED, OpenPaths, refuse
+from mt_paas.middleware.traffic import REFUSAL, SERVED, OpenPaths, refuse, unknown
 from mt_paas.standard_api.answers import call_context_of
 from mt_paas.standard_api.handler import CallContext, LateContext, begin_call, end_call
 
-__all__ = ["TenantMiddleware"]
+__all__ = ["GetTenant", "KnownTenant", "TenantMiddleware"]
 
 _ACTIVE = TenantStatus.ACTIVE
 
 #: Takes a tenant's id, returns the tenant. Raises :class:`~mt_paas.errors.TenantNotFound`.
 GetTenant = Callable[[str], Awaitable[Tenant]]
+#: As ``GetTenant``, where that waits for nothing; null where ``GetTenant`` is to be asked.
+KnownTenant = Callable[[str], Tenant | None]
 
 
 class TenantMiddleware:
@@ -38,6 +40,7 @@ class TenantMiddleware:
         app: ASGIApp,
         *,
         get_tenant: GetTenant,
+        known_tenant: KnownTenant = unknown,
         clock: Callable[[], datetime],
         naming: Naming | None = None,
         proxies: TrustedProxies | None = None,
@@ -45,6 +48,7 @@ class TenantMiddleware:
     ) -> None:
         self.app = app
         self._get_tenant = get_tenant
+        self._known_tenant = known_tenant
         self._clock = clock
         self._naming = naming or Naming()
         self._proxies = proxies or TrustedProxies()
@@ -60,7 +64,12 @@ class TenantMiddleware:
         tenant = None
         if not self._open.marked(scope):
             try:
-                tenant = await self._find(scope, state.get("principal"))
+                tenant_id = self._find(scope, state.get("principal"))
+                if tenant_id is not None:
+                    known_tenant, get_tenant = self._known_tenant, self._get_tenant
+                    tenant = known_tenant(tenant_id) or await get_tenant(tenant_id)
+                    if tenant.status is not _ACTIVE or tenant.deactivate_at is not None:
+                        tenant.require_open(self._clock())
             except ContractError as error:
                 await refuse(scope, send, error)
                 return
@@ -77,7 +86,8 @@ class TenantMiddleware:
             unbind_tenant(bound)
             state.pop("tenant", None)
 
-    async def _find(self, scope: Scope, principal: Principal | None) -> Tenant | None:
+    def _find(self, scope: Scope, principal: Principal | None) -> str | None:
+        """Return the id of the tenant for which the request is."""
         bound = principal.tenant_id if principal is not None else None
         for named in self._naming.named(scope):
             if bound is not None:
@@ -88,13 +98,7 @@ class TenantMiddleware:
                 break
             else:
                 require_one(named)
-        if bound is None:
-            return None
-        get_tenant = self._get_tenant
-        tenant = await get_tenant(bound)
-        if tenant.status is not _ACTIVE or tenant.deactivate_at is not None:
-            tenant.require_open(self._clock())
-        return tenant
+        return bound
 
 
 def _context(scope: Scope) -> CallContext:

@@ -16,12 +16,11 @@ from mt_paas.errors import ContractError
 from mt_paas.standard_api.answers import call_context_of
 from mt_paas.standard_api.problem import PROBLEM_TYPE, problem_json
 
-__all__ = ["POLICY_VIOLATION", "REFUSAL", "SERVED", "OpenPaths", "refuse"]
+__all__ = ["POLICY_VIOLATION", "REFUSAL", "SERVED", "OpenPaths", "refuse", "unknown"]
 
 POLICY_VIOLATION = 1008
 #: A key of the ASGI scope: why the credentials of a request were not accepted. Who asks for a tenant is told.
 REFUSAL = "mt_paas.refusal"
-
 #: The kinds of connections that may be a tenant's; the others are the server's own.
 SERVED = frozenset({"http", "websocket"})
 
@@ -40,8 +39,7 @@ class OpenPaths:
     def hold(self, scope: Scope) -> bool:
         """Tell whether the request, or WebSocket, is nobody's; written down for those who ask again about the same."""
         path: str = scope["path"]
-        root: str = scope.get("root_path", "")
-        if root and (path == root or path.startswith(f"{root}/")):
+        if (root := scope.get("root_path")) and (path == root or path.startswith(f"{root}/")):
             path = path[len(root) :]  # as Starlette finds its routes
         found = scope[_OPEN] = path in self._exact or path.startswith(self._below)
         return found
@@ -50,6 +48,10 @@ class OpenPaths:
         """Tell what was written down, or what would have been."""
         found: bool | None = scope.get(_OPEN)
         return self.hold(scope) if found is None else found
+
+
+def unknown(_name: str) -> None:
+    """Tell that what is asked for is not remembered: what a middleware asks first where it was given nothing better."""
 
 
 async def refuse(scope: Scope, send: Send, error: ContractError) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from mt_paas.errors import NotImplementedByService
 from mt_paas.standard_api.models import (
@@ -68,6 +69,9 @@ class CallContext:
 
 
 _current: ContextVar[CallContext | LateContext | None] = ContextVar("mt_paas_call", default=None)
+#: Make a context what :func:`call_context` returns, and return what ``end_call`` takes to restore what there was.
+begin_call = _current.set
+end_call = _current.reset
 
 
 def call_context() -> CallContext:
@@ -104,16 +108,6 @@ class LateContext:
         if self._made is None:
             self._made = self._make(self._source)
         return self._made
-
-
-def begin_call(context: CallContext | LateContext) -> Token[CallContext | LateContext | None]:
-    """Make ``context`` what :func:`call_context` returns, and return what ``end_call`` takes to end that."""
-    return _current.set(context)
-
-
-def end_call(token: Token[CallContext | LateContext | None]) -> None:
-    """Restore what there was before ``begin_call`` gave the token."""
-    _current.reset(token)
 
 
 @dataclass(frozen=True, slots=True)

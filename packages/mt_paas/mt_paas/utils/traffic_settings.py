@@ -17,7 +17,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError("mt_paas.utils.traffic_settings", "fastapi") from error
 
-__all__ = ["JwtSettings", "RateLimitSettings", "TenantSettings"]
+__all__ = ["JwtSettings", "LimitHeaders", "RateLimitSettings", "TenantSettings"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -129,6 +129,9 @@ class JwtSettings(BaseModel):
         return self
 
 
+LimitHeaders = Literal["standard", "early", "both"]
+
+
 class RateLimitSettings(BaseModel):
     """How often tenants may ask. The manifest's plans say it (``limits.requests_per_minute``); here it is changed."""
 
@@ -152,6 +155,13 @@ class RateLimitSettings(BaseModel):
     default: Annotated[
         str | None, Field(description="The limit of every other plan, such as 600/minute; without it none.")
     ] = None
+    headers: Annotated[
+        LimitHeaders,
+        Field(
+            description="What tells callers how much is left: standard is RateLimit and RateLimit-Policy of the IETF's "
+            "draft, early is RateLimit-Limit, -Remaining and -Reset of its first versions. A refusal has all of them."
+        ),
+    ] = "standard"
     patience: Annotated[
         float, Field(gt=0, description="Seconds after which a Redis that does not answer is done without.")
     ] = 0.25

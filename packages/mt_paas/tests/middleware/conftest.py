@@ -36,6 +36,7 @@ from mt_paas.middleware.traffic import OpenPaths
 from mt_paas.standard_api.addresses import AddressPolicy
 from mt_paas.testing.serving import serve
 from mt_paas.utils.security import digest_token
+from mt_paas.utils.traffic_settings import LimitHeaders
 
 ISSUER = "https://login.example"
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -225,13 +226,16 @@ async def start(directory: Directory, seen: Seen, clock: MovableClock) -> AsyncI
             counters: Counters | None = None,
             quotas: dict[str, Quota] | None = None,
             other: Quota | None = None,
+            limit_headers: LimitHeaders = "standard",
             public_url: str | None = None,
             websockets: str = "none",
         ) -> httpx2.AsyncClient:
             app: Any = routes(seen)
             open_paths = OpenPaths(["/mt/", "/health"])
             if counters is not None:
-                app = RateLimitMiddleware(app, counters=counters, quotas=quotas or {}, other=other)
+                app = RateLimitMiddleware(
+                    app, counters=counters, quotas=quotas or {}, other=other, headers=limit_headers
+                )
             app = TenantMiddleware(
                 app,
                 get_tenant=directory.get_tenant,

@@ -217,31 +217,42 @@ class TestCount:
         assert count(Window(3, 60), 0, 3, 60, counted=False) == Count(False, 0, 61, 1)
 
 
+STANDARD = {"ratelimit-policy": '"basic";q=3;w=60', "ratelimit": '"basic";r=2;t=21'}
+EARLY = {"ratelimit-limit": "3", "ratelimit-remaining": "2", "ratelimit-reset": "21"}
+
+
+def limits_told(answer) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name.startswith("ratelimit")}
+
+
 class TestHeaders:
-    async def test_of_one_window(self, start, directory, seconds):
-        client = await start(counters=MemoryCounters(seconds), quotas={"basic": PER_MINUTE})
+    @pytest.mark.parametrize(("wanted", "told"), [("standard", STANDARD), ("early", EARLY), ("both", STANDARD | EARLY)])
+    async def test_of_one_window(self, start, directory, seconds, wanted, told):
+        client = await start(counters=MemoryCounters(seconds), quotas={"basic": PER_MINUTE}, limit_headers=wanted)
 
         answer = await client.get("/tell", headers=directory.bearer())
 
         assert answer.status_code == 200
-        told = {name: value for name, value in answer.headers.items() if name.startswith("ratelimit")}
-        assert told == {
-            "ratelimit-policy": '"basic";q=3;w=60',
-            "ratelimit": '"basic";r=2;t=21',
-            "ratelimit-limit": "3",
-            "ratelimit-remaining": "2",
-            "ratelimit-reset": "21",
-        }
+        assert limits_told(answer) == told
 
     async def test_of_several_tell_all_and_the_tightest(self, start, directory, seconds):
         quota = Quota("basic", [Window(1000, 3600), Window(3, 60)])
-        client = await start(counters=MemoryCounters(seconds), quotas={"basic": quota})
+        client = await start(counters=MemoryCounters(seconds), quotas={"basic": quota}, limit_headers="both")
 
         answer = await client.get("/tell", headers=directory.bearer())
 
         assert answer.headers["ratelimit-policy"] == '"basic-60";q=3;w=60, "basic-3600";q=1000;w=3600'
         assert answer.headers["ratelimit"] == '"basic-60";r=2;t=21, "basic-3600";r=999;t=2601'
-        assert answer.headers["ratelimit-remaining"] == "2"
+        assert (answer.headers["ratelimit-limit"], answer.headers["ratelimit-remaining"]) == ("3", "2")
+
+    @pytest.mark.parametrize("wanted", ["standard", "early"])
+    async def test_a_refusal_has_all(self, start, directory, seconds, wanted):
+        client = await start(counters=MemoryCounters(seconds), quotas={"basic": PER_MINUTE}, limit_headers=wanted)
+        for _ in range(4):
+            answer = await client.get("/tell", headers=directory.bearer())
+
+        assert answer.status_code == 429
+        assert set(limits_told(answer)) == set(STANDARD | EARLY)
 
 
 class TestOverHttp:
@@ -288,7 +299,7 @@ class TestOverHttp:
         async with client.stream("GET", "/stream?endless=true", headers=directory.bearer()) as answer:
             first = await anext(answer.aiter_text())
 
-        assert (first, answer.headers["ratelimit-remaining"]) == ("hallym_univ\n", "2")
+        assert (first, answer.headers["ratelimit"]) == ("hallym_univ\n", '"basic";r=2;t=21')
 
     async def test_in_redis(self, start, directory, in_redis):
         client = await start(counters=in_redis, other=Quota("basic", [Window(1, 86_400)]))
