@@ -2,8 +2,9 @@
 
 Each server is a uvicorn in a process of its own, on uvloop and httptools; the registry of ours is a real PostgreSQL.
 Load comes from wrk, or from this file where there is none; the servers have one CPU, and the load the others. Rounds
-are short and go in turns, so that what disturbs the machine disturbs all; the best round of each counts. CPU is that
-of the server's process, in kernel and out of it.
+are short and go in turns, so that what disturbs the machine disturbs all; the best round of each counts, and beside it
+stands the median of what each round was of the bare one's. CPU is that of the server's process, in kernel and out of
+it, in its best round.
 
 Same functions: an RS256 token is verified, its tenant looked up and refused if it is not open, and the request counted
 against the tenant's limit in Redis. fastapi-tenancy runs in an environment of its own, which uv makes.
@@ -23,7 +24,9 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, asynccontextmanager
+from operator import truediv
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 PEER = "fastapi-tenancy==0.5.0"
@@ -61,14 +64,15 @@ def main(rounds: int, seconds: float) -> None:
         f"{rounds} rounds of {seconds:g} s, {CONNECTIONS} connections, Python {sys.version.split()[0]}, "
         f"{os.cpu_count()} CPUs"
     )
-    print(f"{'':<44} {'req/s':>8} {'µs CPU':>8} {'of bare':>8} {'CPU of peer':>12}")
+    print(f"{'':<44} {'req/s':>8} {'µs CPU':>8} {'of bare':>8} {'median':>8} {'CPU of peer':>12}")
     for kind, server in servers.items():
         of_peer = f"{server.cpu / peer.cpu:12.2f}" if peer is not None and kind in {"token", "peer"} else ""
-        print(f"{KINDS[kind]:<44} {server.rate:8.0f} {server.cpu:8.1f} {server.rate / bare.rate:8.2f} {of_peer}")
+        rate, usual = max(server.rates), median(map(truediv, server.rates, bare.rates))
+        print(f"{KINDS[kind]:<44} {rate:8.0f} {server.cpu:8.1f} {rate / max(bare.rates):8.2f} {usual:8.2f} {of_peer}")
 
 
 class Server:
-    """A server that is running, and what its best rounds were."""
+    """A server that is running, and what its rounds were."""
 
     def __init__(self, kind: str, redis: str, running: ExitStack) -> None:
         home = running.enter_context(tempfile.TemporaryDirectory())
@@ -98,7 +102,8 @@ class Server:
             raise RuntimeError(log.read()[-2000:])
         ready = json.loads(line)
         self.pid, self.url, self.headers = ready["pid"], f"http://127.0.0.1:{port}/", ready["headers"]
-        self.rate, self.cpu = 0.0, float("inf")
+        self.rates: list[float] = []
+        self.cpu = float("inf")
 
     def warm_up(self) -> None:
         """Wait until a round is answered: keys are fetched, scripts loaded, connections made."""
@@ -106,11 +111,11 @@ class Server:
             pass
 
     def load(self, seconds: float) -> None:
-        """Ask for so many seconds, and keep what was best."""
+        """Ask for so many seconds, and keep how fast it was, and the least CPU that a request took."""
         before = cpu_seconds(self.pid)
         done, took = generate(self.url, self.headers, seconds)
         used = cpu_seconds(self.pid) - before
-        self.rate = max(self.rate, done / took)
+        self.rates.append(done / took)
         self.cpu = min(self.cpu, used / done * 1e6)
 
 
@@ -186,7 +191,7 @@ def bare(kind: str, port: int, redis: str, home: Path) -> Any:  # noqa: ARG001 -
 
     @asynccontextmanager
     async def lifespan(app: FastAPI):  # noqa: ANN202, ARG001
-        ready({})
+        ready({"Authorization": f"Bearer mtk_{'0' * 43}"})  # the same request that the whole stack gets
         yield
 
     app = FastAPI(lifespan=lifespan)
@@ -336,4 +341,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["load"]:
         asyncio.run(load(sys.argv[2], json.loads(sys.argv[3]), float(sys.argv[4])))
     else:
-        main(int((sys.argv[1:] or ["20"])[0]), float((sys.argv[2:] or ["1"])[0]))
+        main(int((sys.argv[1:] or ["15"])[0]), float((sys.argv[2:] or ["2"])[0]))

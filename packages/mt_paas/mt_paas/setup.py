@@ -122,10 +122,10 @@ class MultiTenant(TenantTools):
         self.users, self.tenant_settings = OwnUsers(self.handler), OwnSettings(self.handler)
         doors = Doors(
             find_key=manager.find_access_key,
-            known_key=manager.known_access_key,
+            known_key=manager.lookups.known_key,
             find_session=self._find_session,
             get_tenant=manager.get_tenant,
-            known_tenant=manager.known_tenant,
+            known_tenant=manager.lookups.known_tenant,
             clock=self._now,
         )
         self.stack = Stack(settings, manifest, doors)

@@ -50,6 +50,10 @@ class Lookups:
         self._changes = 0
         self._listening = False
         self._task: asyncio.Task[None] | None = None
+        #: Takes a tenant's id, returns the tenant where it is remembered. Every request asks, and waits for no more.
+        self.known_tenant = self._tenants.get
+        #: Takes the digest of an access key, returns what is kept of it where that is remembered.
+        self.known_key = self._keys.get
 
     async def start(self, url: URL) -> None:
         """Begin to listen at the registry; until that works, every question goes there."""
@@ -62,14 +66,6 @@ class Lookups:
             task.cancel()
             await asyncio.wait([task])
         self._forget_all()
-
-    def known_tenant(self, tenant_id: str) -> Tenant | None:
-        """Return the tenant where it is remembered."""
-        return self._tenants.get(tenant_id)
-
-    def known_key(self, digest: str) -> AccessKey | None:
-        """Return the access key where it is remembered."""
-        return self._keys.get(digest)
 
     async def tenant(self, tenant_id: str, ask: Callable[[str], Awaitable[Tenant]]) -> Tenant:
         """Return the tenant as ``ask`` finds it, and remember it."""

@@ -41,6 +41,7 @@ from mt_paas.core.faults import told_when_away
 from mt_paas.core.for_tenant import require_tenant_id
 from mt_paas.core.identity import ServiceIdentity
 from mt_paas.core.lifecycle import TenantStatus, check
+from mt_paas.core.lookups import Lookups
 from mt_paas.core.migrations.revisions import TenantRevisions
 from mt_paas.core.migrations.store import RevisionStore
 from mt_paas.core.moving.api import MoveTools, MovingTenants
@@ -104,6 +105,8 @@ class TenantManager(MovingTenants):
         #: How many connections there are, from the next ``start`` on.
         self.bounds = pools or PoolSettings()
         self._running: tuple[Parts, ServiceIdentity] | None = None
+        #: What this process remembers of tenants and access keys.
+        self.lookups = Lookups()
         #: What else of a tenant is deleted when it is purged, by its word in the receipt.
         self.on_purge: dict[str, Callable[[str], Awaitable[None]]] = {}
 
@@ -126,13 +129,14 @@ class TenantManager(MovingTenants):
             prefix=self._tenant_prefix,
             bounds=self.bounds,
             clock=self.clock,
+            lookups=self.lookups,
             on_purge=self.on_purge,
         )
         try:
             identity = await parts.registry.start(self.service_id, self._secret)
             async with parts.lock.connect() as connection:
                 await parts.isolation.start(connection, identity)
-            await parts.lookups.start(parts.engine.url)
+            await self.lookups.start(parts.engine.url)
         except BaseException:
             await parts.close()
             raise
@@ -166,7 +170,7 @@ class TenantManager(MovingTenants):
             parts.registry, parts.isolation, tables, self.store(MoveStore), self.clock, self._retention, self.on_purge
         )
         async with parts.lock.hold(tenant_id, *beside) as connection:
-            with parts.lookups.changing(tenant_id):
+            with self.lookups.changing(tenant_id):
                 yield TenantOperation(tools, connection, tenant_id, actor)
 
     async def onboard_tenant(
@@ -240,11 +244,7 @@ class TenantManager(MovingTenants):
     async def get_tenant(self, tenant_id: str) -> Tenant:
         """Return the tenant. Raises :class:`~mt_paas.errors.TenantNotFound`."""
         parts = self._parts
-        return parts.lookups.known_tenant(tenant_id) or await parts.lookups.tenant(tenant_id, parts.registry.get)
-
-    def known_tenant(self, tenant_id: str) -> Tenant | None:
-        """Return the tenant at once where this process remembers it; null where ``get_tenant`` has to ask."""
-        return self._parts.lookups.known_tenant(tenant_id)
+        return self.lookups.known_tenant(tenant_id) or await self.lookups.tenant(tenant_id, parts.registry.get)
 
     async def list_tenants(
         self, *, cursor: str | None = None, limit: int = 100, status: TenantStatus | None = None
@@ -349,15 +349,11 @@ class TenantManager(MovingTenants):
     async def find_access_key(self, digest: str) -> AccessKey | None:
         """Return the access key with this digest, ended or not."""
         parts = self._parts
-        return parts.lookups.known_key(digest) or await parts.lookups.key(digest, parts.access_keys.find)
-
-    def known_access_key(self, digest: str) -> AccessKey | None:
-        """Return the access key at once where this process remembers it; null where ``find_access_key`` has to ask."""
-        return self._parts.lookups.known_key(digest)
+        return self.lookups.known_key(digest) or await self.lookups.key(digest, parts.access_keys.find)
 
     async def rotate_credentials(self, tenant_id: str) -> Tenant:
         """End the tenant's set-up link and access keys. Raises :class:`~mt_paas.errors.TenantNotActive`."""
-        with self._parts.lookups.changing(tenant_id):
+        with self.lookups.changing(tenant_id):
             return await self._parts.keys.rotate(tenant_id)
 
     async def set_callback(self, tenant_id: str, callback: Callback) -> None:
@@ -421,7 +417,7 @@ class TenantManager(MovingTenants):
     def _moving(self) -> MoveTools:
         parts = self._parts
         backups = BackupTools(parts.isolation, self.blueprint, self.identity, self.clock)
-        return MoveTools(parts.registry, parts.isolation, self.store(MoveStore), parts.lock, parts.lookups, backups)
+        return MoveTools(parts.registry, parts.isolation, self.store(MoveStore), parts.lock, self.lookups, backups)
 
     @property
     def _parts(self) -> Parts:

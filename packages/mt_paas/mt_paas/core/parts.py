@@ -49,6 +49,7 @@ class Parts:
         prefix: str,
         bounds: PoolSettings,
         clock: Clock,
+        lookups: Lookups,
         on_purge: Mapping[str, Callable[[str], Awaitable[None]]],
     ) -> Self:
         """Put them together; nothing is connected yet. Raises :class:`~mt_paas.errors.ConfigurationError`."""
@@ -69,7 +70,6 @@ class Parts:
             for size in (bounds.registry, bounds.operations)
         )
         lock = TenantLock(admin, bounds.operations, bounds.patience)
-        lookups = Lookups()
         return cls(
             engine=ping_when_idle(engine),
             admin=ping_when_idle(admin),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from hashlib import sha256
 from hmac import compare_digest
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -19,10 +20,10 @@ from mt_paas.core.access_keys import KEY_PREFIX, AccessKey
 from mt_paas.errors import ContractError, InvalidApiKey, TenantBlocked, TenantForbidden
 from mt_paas.middleware.principal import Principal, PrincipalKind
 from mt_paas.middleware.traffic import REFUSAL, SERVED, OpenPaths, refuse, unknown
-from mt_paas.utils.security import digest_token
 
 __all__ = ["AuthMiddleware", "FindKey", "FindSession", "KnownKey", "Tokens"]
 
+_KEY = KEY_PREFIX.encode()
 _LONGEST_KEY = 200
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ACCESS_KEY = PrincipalKind.ACCESS_KEY
@@ -111,28 +112,26 @@ class AuthMiddleware:
                 session = self._session_in(value.decode("latin-1"), session)
         if authorization is None:
             return await self._by_session(scope, session) if session is not None and self._sessions else None
-        scheme, _, secret = authorization.decode("latin-1").partition(" ")
-        secret = secret.strip(" ") if scheme.lower() == "bearer" else ""
-        if secret.startswith(KEY_PREFIX):
-            digest = digest_token(secret[:_LONGEST_KEY])
+        secret = authorization[7:].strip(b" ") if authorization[:7].lower() == b"bearer " else b""
+        if secret.startswith(_KEY):
+            digest = sha256(secret[:_LONGEST_KEY]).hexdigest()  # as digest_token writes it
             known_key, find_key = self._known_key, self._find_key
-            principal = self._holder(digest, known_key(digest) or await find_key(digest))
-        elif secret and self._tokens is not None:
-            principal = await self._tokens.verify(secret)
+            key = known_key(digest) or await find_key(digest)
+            if key is None or not compare_digest(key.digest, digest):
+                raise InvalidApiKey(headers=_CHALLENGE)
+            if key.expires_at is not None and not key.is_valid(self._clock()):
+                raise InvalidApiKey("The access key has ended.", headers=_CHALLENGE)
+            principal = Principal(_ACCESS_KEY, str(key.key_id), key.tenant_id, key.scopes)
         else:
-            raise InvalidApiKey(
-                f"Send the tenant's access key: Authorization: Bearer {KEY_PREFIX}…", headers=_CHALLENGE
-            )
+            principal = await self._by_token(secret.decode("latin-1"))
         if session is not None and principal.tenant_id not in {None, session.partition(".")[0]}:
             raise TenantForbidden("The session is another tenant's than the key or token beside it: send one of them.")
         return principal
 
-    def _holder(self, digest: str, key: AccessKey | None) -> Principal:
-        if key is None or not compare_digest(key.digest, digest):
-            raise InvalidApiKey(headers=_CHALLENGE)
-        if key.expires_at is not None and not key.is_valid(self._clock()):
-            raise InvalidApiKey("The access key has ended.", headers=_CHALLENGE)
-        return Principal(_ACCESS_KEY, str(key.key_id), key.tenant_id, key.scopes)
+    async def _by_token(self, token: str) -> Principal:
+        if token and self._tokens is not None:
+            return await self._tokens.verify(token)
+        raise InvalidApiKey(f"Send the tenant's access key: Authorization: Bearer {KEY_PREFIX}…", headers=_CHALLENGE)
 
     async def _by_session(self, scope: Scope, session: str) -> Principal | None:
         if self._is_foreign(scope):

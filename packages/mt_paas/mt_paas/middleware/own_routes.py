@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Match
 from starlette.types import Scope
 
-from mt_paas.middleware.traffic import SERVED, OpenPaths
+from mt_paas.middleware.traffic import OpenPaths
 
 __all__ = ["include_own_routes"]
 
@@ -22,13 +22,11 @@ def include_own_routes(app: FastAPI, own: APIRouter, paths: OpenPaths) -> None:
     several = len(app.router.routes)
     app.include_router(own)
     for route in app.router.routes[several:]:
-        route.matches = _only_at(paths, route.matches)  # type: ignore[method-assign]  # FastAPI alone makes such routes
+        route.matches = _only_at(paths, route.matches)  # type: ignore[method-assign, assignment]  # FastAPI alone makes such routes
 
 
 def _only_at(paths: OpenPaths, ask: Callable[[Scope], tuple[Match, Scope]]) -> Callable[[Scope], tuple[Match, Scope]]:
     def matches(scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] in SERVED and paths.marked(scope):
-            return ask(scope)
-        return Match.NONE, {}
+        return ask(scope) if paths.marked(scope) else (Match.NONE, {})
 
     return matches

@@ -68,8 +68,12 @@ class Quota:
         They are those of draft-ietf-httpapi-ratelimit-headers since its version 8: ``RateLimit-Policy``, and
         ``RateLimit`` with the requests left and the seconds until the window is over.
         """
-        told = [b"%b;r=%d;t=%d" % (title, one.remaining, one.reset) for title, one in zip(self._titles, counts)]  # noqa: B905 - as many, and fast
-        return [self._policy, (b"ratelimit", b", ".join(told))]
+        if len(counts) == 1:
+            told = b"%b;r=%d;t=%d" % (self._titles[0], counts[0].remaining, counts[0].reset)
+        else:
+            pairs = zip(self._titles, counts, strict=True)
+            told = b", ".join([b"%b;r=%d;t=%d" % (title, one.remaining, one.reset) for title, one in pairs])
+        return [self._policy, (b"ratelimit", told)]
 
     def early_headers(self, counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
         """Return the headers of that draft's first versions, of the window that has least left; most clients know them.

@@ -46,8 +46,7 @@ class OpenPaths:
 
     def marked(self, scope: Scope) -> bool:
         """Tell what was written down, or what would have been."""
-        found: bool | None = scope.get(_OPEN)
-        return self.hold(scope) if found is None else found
+        return scope[_OPEN] if _OPEN in scope else self.hold(scope)
 
 
 def unknown(_name: str) -> None:
