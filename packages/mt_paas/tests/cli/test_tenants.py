@@ -195,6 +195,21 @@ def test_a_clone_and_a_restore_name_the_tenant_that_is_in_their_way(run, service
     assert "tenant hallym_univ is there: replace what it has (--replace), or name another (--as)" in restore.stderr
 
 
+def test_a_backup_leaves_an_older_file_unless_it_is_told_to_replace_it(run, service, folder):
+    service(make_one)
+    backup = folder / "hallym.backup"
+    backup.write_bytes(b"an older backup")
+
+    refused = run("backup", "hallym_univ", "--output", str(backup))
+    assert refused.exit_code == 1
+    told = f"mt-paas: {backup} is there, and was left as it is: replace it (--replace), or name another file\n"
+    assert refused.stderr == told
+    assert backup.read_bytes() == b"an older backup"
+
+    assert run("backup", "hallym_univ", "--output", str(backup), "--replace").exit_code == 0
+    assert backup.read_bytes().startswith(b"PK")
+
+
 def test_a_purged_tenant_is_listed_only_when_all_are_asked_for(run, service):
     service(make_two)
     service(purge)

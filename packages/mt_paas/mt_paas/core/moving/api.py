@@ -20,7 +20,7 @@ from mt_paas.core.database.server import drop_database
 from mt_paas.core.for_tenant import require_tenant_id
 from mt_paas.core.lifecycle import TenantStatus
 from mt_paas.core.lookups import Lookups
-from mt_paas.core.moving.archive import BackupManifest, check_archive
+from mt_paas.core.moving.archive import BackupManifest, check_archive, require_free
 from mt_paas.core.moving.backups import Backups, BackupTools
 from mt_paas.core.moving.mover import MoveOptions, Mover, require_data
 from mt_paas.core.moving.scratch import left_behind
@@ -76,17 +76,19 @@ class MovingTenants(ABC):
         async with self._mover(tenant_id) as mover:
             return await mover.move(to, actor, options or MoveOptions())
 
-    async def backup_tenant(self, tenant_id: str, path: Path) -> BackupManifest:
+    async def backup_tenant(self, tenant_id: str, path: Path, *, replace: bool = False) -> BackupManifest:
         """Write a backup of the tenant to ``path``, as it is at one moment, and return what it says of itself.
 
-        The tenant works on. Raises :class:`~mt_paas.errors.BackupInvalid` where it could not be written: then there is
-        no new file.
+        The tenant works on. A file of that name is replaced only if ``replace`` says so, when all of the new one is
+        written. Raises :class:`~mt_paas.errors.BackupInvalid` where it could not be written: then there is no new file.
         """
+        if not replace:
+            require_free(path)
         async with self._mover(tenant_id) as mover:
             await mover.end()
             tenant = await self._moving.registry.get(tenant_id)
             require_data(tenant)
-            return await Backups(self._moving.backups, mover.connection).write(tenant, path)
+            return await Backups(self._moving.backups, mover.connection).write(tenant, path, replace=replace)
 
     async def restore_tenant(
         self, path: Path, *, as_tenant: str | None = None, isolation: str | None = None, replace: bool = False

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mt_paas.core.moving.checks import Sum
 from mt_paas.errors import BackupInvalid
 
-__all__ = ["BackupManifest", "check_archive", "dump_of", "write_archive"]
+__all__ = ["BackupManifest", "check_archive", "dump_of", "require_free", "write_archive"]
 
 FORMAT = 1
 _MANIFEST, _DUMP = "manifest.json", "tenant.dump"
@@ -50,10 +50,19 @@ class BackupManifest(BaseModel):
     sha256: Annotated[str, Field(description="The SHA-256 of the dump.")] = ""
 
 
+def require_free(path: Path) -> None:
+    """Raise :class:`~mt_paas.errors.BackupInvalid` where something has the name ``path``: it may be the only backup."""
+    if os.path.lexists(path):  # a link to nowhere would be replaced too
+        raise BackupInvalid(f"{path} is there, and was left as it is: replace it (--replace), or name another file")
+
+
 async def write_archive(
-    path: Path, manifest: Callable[[], BackupManifest], dump: AsyncIterator[bytes]
+    path: Path, manifest: Callable[[], BackupManifest], dump: AsyncIterator[bytes], *, replace: bool = False
 ) -> BackupManifest:
-    """Write the backup to ``path``, replacing what is there; ``manifest`` is asked when all of ``dump`` has come."""
+    """Write the backup to ``path``; ``manifest`` is asked when all of ``dump`` has come.
+
+    A file that is there is left as it is, also one that comes meanwhile, unless ``replace`` says otherwise.
+    """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     digest = hashlib.sha256()
     try:
@@ -68,6 +77,8 @@ async def write_archive(
                 archive.writestr(_MANIFEST, whole.model_dump_json(indent=2))
             file.flush()
             os.fsync(file.fileno())
+        if not replace:
+            require_free(path)
         part.replace(path)
         _sync(path.parent)
     except OSError as error:

@@ -65,20 +65,20 @@ class Backups:
         self._identity, self._clock = tools.identity, tools.clock
         self._connection = connection
 
-    async def write(self, tenant: Tenant, path: Path) -> BackupManifest:
+    async def write(self, tenant: Tenant, path: Path, *, replace: bool) -> BackupManifest:
         """Write the tenant's backup to ``path``. Raises :class:`~mt_paas.errors.BackupInvalid` where that fails."""
         source = await place_of(self._isolations, tenant)
         async with source.connect() as reading:
             await reading.set_isolation_level(IsolationLevel.REPEATABLE_READ)
             if source.whole:
-                return await self._dump(tenant, source, reading, path)
+                return await self._dump(tenant, source, reading, path, replace=replace)
             async with self._scratch(tenant.tenant_id) as there:
                 async with there.engine.begin() as owner:
                     await self._blueprint.make(owner)
                 await self._bring(source, reading, there.place, lambda: self._isolations.owner(tenant), there)
                 async with there.place.connect() as copied:
                     await copied.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-                    return await self._dump(tenant, there.place, copied, path)
+                    return await self._dump(tenant, there.place, copied, path, replace=replace)
 
     async def restore(self, path: Path, tenant: Tenant) -> BackupManifest:
         """Bring what the backup at ``path`` holds to the tenant's place, which is there; what was in it is replaced."""
@@ -159,7 +159,9 @@ class Backups:
             async with there.engine.begin() as owner:
                 await make_missing(found, target, owner)
 
-    async def _dump(self, tenant: Tenant, place: Place, reading: Connection, path: Path) -> BackupManifest:
+    async def _dump(
+        self, tenant: Tenant, place: Place, reading: Connection, path: Path, *, replace: bool
+    ) -> BackupManifest:
         """Dump the place as ``reading`` sees it, with the sums of what is in it."""
         ((snapshot,),) = await fetch(reading, sql.SQL("SELECT pg_export_snapshot()"))
         tables = [table for table in (await read_tables(reading, place)).values() if table.said not in PRIVATE]
@@ -178,4 +180,4 @@ class Backups:
             tables=await sums(reading, place, tables),
         )
         dump = dumped(place.url, f"--snapshot={snapshot}", *options, server=server)
-        return await write_archive(path, lambda: manifest, dump)
+        return await write_archive(path, lambda: manifest, dump, replace=replace)

@@ -6,9 +6,11 @@ import asyncio
 import json
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from mt_paas.core.moving.archive import BackupManifest, check_archive, write_archive
 from mt_paas.core.moving.programs import dumped
 from mt_paas.errors import (
     BackupInvalid,
@@ -87,9 +89,32 @@ class TestBackup:
         whole = path.read_bytes()
         monkeypatch.setenv("MT_POSTGRES_BIN", str(_programs(path.parent / "bin", "echo broken >&2; exit 1")))
         with pytest.raises(BackupInvalid, match="pg_dump failed: broken"):
-            await manager.backup_tenant("hallym_univ", path)
+            await manager.backup_tenant("hallym_univ", path, replace=True)
         assert path.read_bytes() == whole
         assert {each.name for each in path.parent.iterdir()} == {"bin", path.name}
+
+    async def test_leaves_a_file_that_is_there_unless_it_is_to_replace_it(self, manager, tenant, path):
+        await tenant(SHARED)
+        path.write_bytes(b"an older backup")
+
+        with pytest.raises(BackupInvalid, match=r"hallym\.backup is there, .*--replace"):
+            await manager.backup_tenant("hallym_univ", path)
+        assert path.read_bytes() == b"an older backup"
+        await manager.backup_tenant("hallym_univ", path, replace=True)
+
+        assert check_archive(path).tables["book"].rows == 30
+        assert list(path.parent.iterdir()) == [path]
+
+    async def test_leaves_a_file_that_came_while_it_was_written(self, path):
+        async def dump():
+            yield b"PGDMP"
+            path.write_bytes(b"of somebody else")
+
+        with pytest.raises(BackupInvalid, match="is there"):
+            await write_archive(path, _manifest, dump())
+
+        assert path.read_bytes() == b"of somebody else"
+        assert list(path.parent.iterdir()) == [path]
 
     async def test_on_a_full_disk_leaves_no_file(self, tmp_path):
         program = (
@@ -215,6 +240,21 @@ def _programs(folder: Path, script: str, major: int = 99) -> Path:
         )
         program.chmod(0o755)
     return folder
+
+
+def _manifest() -> BackupManifest:
+    return BackupManifest(
+        tenant_id="hallym_univ",
+        name="Hallym",
+        plan="basic",
+        features=(),
+        service_id="library",
+        isolation=OWN,
+        revision=(),
+        created_at=datetime(2026, 11, 22, tzinfo=UTC),
+        server=16,
+        tables={},
+    )
 
 
 def _changed(path: Path, whole: bytes, change) -> bytes:
