@@ -48,8 +48,9 @@ async def make_sequences(reading: Connection, writing: Connection, source: Place
 async def carry_sequences(reading: Connection, writing: Connection, source: Place, target: Place) -> None:
     """Let the target's sequences go on after the source's, and after the highest value that is in their columns.
 
-    A sequence that tenants share is not set back. Others take numbers of it in the moment between looking and setting,
-    so it is set further than needed: by more than they can take meanwhile.
+    No sequence is set back: what PostgreSQL does to one stays when the transaction is rolled back, and the rows that
+    are there then have the numbers. Where tenants share a sequence, others take numbers of it in the moment between
+    looking and setting, so it is set further than needed: by more than they can take meanwhile.
     """
     there, here = await _read(reading, source), await _read(writing, target)
     for key, sequence in here.items():
@@ -59,14 +60,15 @@ async def carry_sequences(reading: Connection, writing: Connection, source: Plac
         if last is None:
             continue
         name = sql.Identifier(sequence.schema, sequence.name)
+        is_behind, margin = ("<", _MARGIN) if sequence.step > 0 else (">", -_MARGIN)
         await writing.execute(
             sql.SQL(
-                "SELECT setval(s.seqrelid, least({}, s.seqmax)) FROM pg_sequence s"
-                " WHERE s.seqrelid = {}::regclass AND ({} OR coalesce(pg_sequence_last_value(s.seqrelid) < {}, true))"
+                "SELECT setval(s.seqrelid, greatest(least({}, s.seqmax), s.seqmin)) FROM pg_sequence s"
+                " WHERE s.seqrelid = {}::regclass AND coalesce(pg_sequence_last_value(s.seqrelid) {} {}, true)"
             ).format(
-                sql.Literal(last if target.shares is None else last + _MARGIN),
+                sql.Literal(last if target.shares is None else last + margin),
                 sql.Literal(name.as_string(writing)),
-                sql.Literal(target.shares is None),
+                sql.SQL(is_behind),
                 sql.Literal(last),
             )
         )
