@@ -240,6 +240,8 @@ class RedisCounters:
 
     async def _ask(self, together: list[_Waiting]) -> list[list[Count]]:
         """Return what Redis says to each; nothing for any where it says nothing."""
+        if self._away_until and time.monotonic() < self._away_until:  # since the call before, for which these waited
+            return [[] for _ in together]
         groups: dict[tuple[str, Quota], int] = {}
         for one in together:
             group = one.tenant_id, one.quota

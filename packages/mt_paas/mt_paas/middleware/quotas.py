@@ -44,13 +44,17 @@ class Window:
 
 
 class Quota:
-    """The windows of one plan, the shortest first. ``name`` is what the headers call it."""
+    """The windows of one plan, the shortest first. ``name`` is what the headers call it.
+
+    Of several windows of one length the one with the least room is kept: they would be counted as one.
+    """
 
     __slots__ = ("_policy", "_titles", "arguments", "name", "windows")
 
     def __init__(self, name: str, windows: Iterable[Window]) -> None:
         self.name = name
-        self.windows = tuple(sorted(windows, key=lambda window: window.length))
+        roomiest_first = sorted(windows, key=lambda window: (window.length, -window.amount))
+        self.windows = tuple({window.length: window for window in roomiest_first}.values())
         #: What the counters in Redis are told: how many windows, and amount and milliseconds of each.
         numbers = [number for window in self.windows for number in (window.amount, window.length * 1000)]
         self.arguments = [len(self.windows), *numbers]

@@ -91,6 +91,11 @@ class TestCounters:
             (two, tenant): [[True, True], [False, True], [False, True]] for tenant in ("hallym_univ", "other_univ")
         }
 
+    async def test_of_two_windows_of_one_length_the_least_counts(self, counters):
+        quota = Quota("basic", [Window(5, 86_400), Window(2, 86_400), Window(9, 86_400)])
+
+        assert [await allowed(counters, quota) for _ in range(4)] == [True, True, False, False]
+
     async def test_another_plan_keeps_what_was_counted(self, counters):
         for _ in range(3):
             await counters.take(Quota("basic", [Window(3, 86_400)]), "hallym_univ")
@@ -205,6 +210,21 @@ class TestRedis:
 
             await counters.close()
             await gone.wait()
+
+    async def test_those_who_wait_for_one_that_hangs_do_not_wait_in_turn(self, caplog):
+        async def hang(reader, writer):
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(hang, "127.0.0.1", 0) as hanging:
+            port = hanging.sockets[0].getsockname()[1]
+            counters = RedisCounters(f"redis://127.0.0.1:{port}/0", prefix="test", patience=0.05)
+
+            answers = await asyncio.gather(*[allowed(counters, PER_MINUTE) for _ in range(500)])
+
+            assert answers.count(True) == 3
+            assert caplog.text.count("Redis does not count") == 1
+            await counters.close()
 
     @pytest.mark.parametrize("url", ["nonsense://x", "memory://", "memcached://localhost", "", "redis"])
     def test_another_storage_is_told(self, url):
