@@ -339,6 +339,11 @@ def _isolation_plan(
 ) -> IsolationPlan:
     """Return who gets which isolation, of those that the manifest lists and this service can give."""
     given = settings.isolation
+    if unknown := manifest.unknown_plans(given.by_plan):
+        raise ConfigurationError(
+            f"MT_ISOLATION__BY_PLAN is for {', '.join(unknown)}, and the manifest's plans are"
+            f" {', '.join(manifest.plan_names)}"
+        )
     return IsolationPlan(
         default=given.default or manifest.isolation.default,
         supported=tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ __all__ = ["OWN_PATHS", "Doors", "Stack"]
 
 #: Below them are the market, set-up pages and the links of users: no tenant's traffic.
 OWN_PATHS = ("/mt/", "/access/", "/api/tenant/")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,13 @@ class Stack:
         from mt_paas.middleware.quotas import quotas_of
         from mt_paas.middleware.rate_limit import RateLimitMiddleware
 
+        if unknown := self._manifest.unknown_plans(given.plans):
+            # Tenants may be on a plan that is sold no longer, and keep its limits: it may be meant so.
+            _log.warning(
+                "MT_RATE_LIMIT__PLANS limits %s, and the manifest's plans are %s: no new tenant gets the former",
+                ", ".join(unknown),
+                ", ".join(self._manifest.plan_names),
+            )
         quotas, other = quotas_of(self._manifest, given.plans, given.default)
         counters: Counters = MemoryCounters()
         if given.storage is not None:

@@ -19,7 +19,7 @@ class IsolationSettings(BaseModel):
     ] = None
     by_plan: Annotated[
         dict[str, str],
-        Field(description='Other isolations by plan, as JSON: `{"premium": "DATABASE_PER_TENANT"}`.'),
+        Field(description='Other isolations by plan of the manifest, as JSON: `{"premium": "DATABASE_PER_TENANT"}`.'),
     ] = {}
     spares: Annotated[
         int,

@@ -11,6 +11,7 @@ from mt_paas.errors import ConfigurationError, ManifestError
 from mt_paas.setup import CurrentTenant, setup_multi_tenant
 from mt_paas.standard_api.models import UserFigures
 from mt_paas.utils.config import Settings
+from mt_paas.utils.isolation_settings import IsolationSettings
 from pydantic import SecretStr
 
 
@@ -81,6 +82,25 @@ class TestSetup:
             setup_multi_tenant(
                 FastAPI(), manifest=manifest.model_copy(update={"isolation": promised}), settings=settings
             )
+
+    def test_an_isolation_for_a_plan_that_the_manifest_does_not_have_is_refused(self, manifest, settings):
+        given = IsolationSettings(by_plan={"premum": "DATABASE_PER_TENANT", "basic": "DATABASE_PER_TENANT"})
+
+        with pytest.raises(ConfigurationError) as refused:
+            setup_multi_tenant(FastAPI(), manifest=manifest, settings=settings.model_copy(update={"isolation": given}))
+
+        said = "MT_ISOLATION__BY_PLAN is for premum, and the manifest's plans are basic, standard, premium"
+        assert str(refused.value) == said
+
+    def test_a_service_that_takes_any_plan_has_isolations_for_any(self, manifest, settings):
+        given = IsolationSettings(by_plan={"gold": "DATABASE_PER_TENANT"})
+        taking_any = manifest.model_copy(update={"plans": {}, "features": {}})
+
+        mt = setup_multi_tenant(
+            FastAPI(), manifest=taking_any, settings=settings.model_copy(update={"isolation": given})
+        )
+
+        assert mt.manifest.plan_names == ()
 
     def test_a_broken_manifest_is_refused(self, tmp_path, settings):
         path = tmp_path / "manifest.yaml"

@@ -161,6 +161,12 @@ class TestLimits:
         with pytest.raises(ConfigurationError, match="fortnight"):
             make_app(rate_limit=RateLimitSettings(default="5/fortnight"))
 
+    def test_one_for_a_plan_that_the_manifest_does_not_have_is_told_in_the_log(self, make_app, caplog):
+        make_app(rate_limit=RateLimitSettings(plans={"premum": "5/minute", "basic": "1/minute"}))
+
+        (said,) = [each.getMessage() for each in caplog.records if each.name == "mt_paas.middleware.stack"]
+        assert "limits premum, and the manifest's plans are basic, standard, premium" in said
+
 
 class TestNames:
     async def test_a_trusted_proxys_word_counts(self, make_app, running):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -239,6 +240,10 @@ class Manifest(ContractModel):
     def plan_names(self) -> tuple[str, ...]:
         """The plans that the service knows, in the manifest's order. Empty: it takes any."""
         return tuple(dict.fromkeys([*self.plans, *self.features]))
+
+    def unknown_plans(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the names that are no plan of the service; none of them where it takes any."""
+        return tuple(name for name in names if self.plan_names and name not in self.plan_names)
 
     @property
     def api_versions(self) -> tuple[str, ...]:
