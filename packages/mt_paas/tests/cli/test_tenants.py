@@ -165,7 +165,7 @@ def test_a_downgrade_has_to_be_asked_for(run, service, folder):
     service(make_one)
     result = run("migrate", "--to", "one")
     assert result.exit_code == 2
-    assert "1 tenants are at revision two, beyond one: a downgrade has to be asked for" in result.stderr
+    assert "1 tenants are at revision two, beyond one: a downgrade has to be asked for (--downgrade)" in result.stderr
 
 
 def test_a_script_that_fails_for_everybody_is_told_in_one_sentence_and_closes_nobody(run, service, folder):

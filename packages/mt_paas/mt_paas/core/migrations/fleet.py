@@ -103,7 +103,7 @@ class _Run:
             if beyond and not self._plan.request.downgrade:
                 raise ConfigurationError(
                     f"{each.count} tenants are at revision {each.revision}, beyond {self._target}: a downgrade "
-                    "has to be asked for, and loses what the newer tables hold"
+                    "has to be asked for (--downgrade), and loses what the newer tables hold"
                 )
         return sum(each.count for each in standings if each.revision == self._target and not each.is_quarantined)
 
