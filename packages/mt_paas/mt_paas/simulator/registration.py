@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,9 @@ from mt_paas.conformance.service import Service, Unreachable
 from mt_paas.conformance.target import DEFAULT_ENDPOINTS, Document, read_file, target_of
 from mt_paas.standard_api.manifest import DEFAULT_KEY_HEADER, Manifest
 
-__all__ = ["Registration", "register"]
+__all__ = ["Registration", "key_refusal", "register"]
+
+_KEY_REFUSED = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,28 @@ async def register(target: str, key: str, *, manifest: str | None = None) -> Reg
         trouble = f"the manifest {document.source} has {many} fault{'' if many == 1 else 's'}"
         return Registration(target, document.source, None, document.faults, trouble)
     return Registration(target, document.source, _at(target, Manifest.model_validate(document.content)))
+
+
+async def key_refusal(found: Registration, key: str) -> str | None:
+    """Ask for a tenant that is not there, and return a sentence of what is wrong if the service refuses the key.
+
+    What else may be wrong with the answer is told of the calls to come.
+    """
+    if found.manifest is None:
+        return None
+    address = found.manifest.url("tenant_status", f"mtpaas-simulate-{secrets.token_hex(6)}")
+    async with Service() as service:
+        try:
+            answer = await service.send("GET", address, headers={found.key_header: key})
+        except Violation:
+            return None
+    if answer.status not in _KEY_REFUSED:
+        return None
+    word = f" {answer.error_word}" if answer.error_word else ""
+    return (
+        f"the service refuses this key: it answered {answer.status}{word} to the key in the header {found.key_header}."
+        " Is it one of the market's keys in the settings of the service?"
+    )
 
 
 async def _document(service: Service, target: str, key: str, manifest: str | None) -> Document | None:

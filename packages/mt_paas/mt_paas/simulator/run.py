@@ -14,9 +14,10 @@ from mt_paas.errors import ConfigurationError
 from mt_paas.simulator.commands import COMMANDS, Session
 from mt_paas.simulator.health import HealthWatch
 from mt_paas.simulator.incoming import Inbox
+from mt_paas.simulator.journal import Level
 from mt_paas.simulator.knobs import Knobs
 from mt_paas.simulator.market import Market
-from mt_paas.simulator.registration import Registration, register
+from mt_paas.simulator.registration import Registration, key_refusal, register
 from mt_paas.simulator.scripts import Script, read_script, run_script
 from mt_paas.simulator.serving import Server, listen
 from mt_paas.simulator.terminal import Prompt, Screen
@@ -114,6 +115,10 @@ async def _simulate(options: Options, script: Script | None) -> int:
     async with simulation(options) as run:
         if script is not None:
             _require_usable(run.market.registration)
+        if refusal := await key_refusal(run.market.registration, options.key):
+            if script is not None:
+                raise ConfigurationError(f"{refusal} The script was not begun")
+            run.market.journal.note(Level.WARNING, refusal)
         _introduce(screen, run)
         if script is None and not options.as_json and not sys.stdin.isatty():
             screen.say(_NO_PROMPT)

@@ -93,8 +93,27 @@ class TestExitCodes:
         assert err.decode().startswith("mt-paas: nothing answers at http://127.0.0.1:1 (no connection: ")
         assert len(err.decode().splitlines()) == 1
 
+    async def test_2_at_once_when_the_service_refuses_the_key(self, start, script):
+        process = await start("--key", "of-another-market", "--script", script("health\n"))
+        out, err = await process.communicate()
+        assert (process.returncode, out) == (2, b"")
+        assert err.decode() == (
+            "mt-paas: the service refuses this key: it answered 401 invalid_api_key to the key in the header"
+            " X-Market-API-Key. Is it one of the market's keys in the settings of the service?"
+            " The script was not begun\n"
+        )
+
 
 class TestEnding:
+    async def test_a_key_that_is_refused_is_told_before_a_command_is_given(self, start):
+        process = await start("--key", "of-another-market")
+        while b"the service refuses this key" not in (line := await process.stdout.readline()):
+            assert line, "it ended without a word of it"
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+        assert process.returncode == 0
+        assert b"of-another-market" not in line
+
     async def test_where_is_no_terminal_it_says_where_commands_come_from(self, start):
         process = await start()
         while b"no prompt" not in (line := await process.stdout.readline()):

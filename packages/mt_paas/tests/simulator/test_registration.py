@@ -6,7 +6,7 @@ import socket
 
 import pytest
 from mt_paas.errors import ConfigurationError
-from mt_paas.simulator.registration import register
+from mt_paas.simulator.registration import key_refusal, register
 from mt_paas.testing.doubles import FakeService, answer_with, serve
 
 FAULTY = """version: "1.0"
@@ -59,6 +59,14 @@ class TestFinding:
     async def test_what_is_no_address_is_refused(self, target):
         with pytest.raises(ConfigurationError, match="no address"):
             await register(target, "the-key")
+
+
+class TestKey:
+    async def test_one_that_the_service_takes_is_no_matter_and_another_is_told(self, base_url, service):
+        found = await register(base_url, service.api_key)
+        assert await key_refusal(found, service.api_key) is None
+        said = await key_refusal(found, "of-another-market")
+        assert said.startswith("the service refuses this key: it answered 401 invalid_api_key to the key in the header")
 
 
 class TestFaults:
