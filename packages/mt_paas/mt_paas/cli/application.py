@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from mt_paas.cli import init, manifest, simulate, tenants, test
 from mt_paas.cli.exits import EXIT_TABLE, ExitCode, Stop
-from mt_paas.cli.frame import command_tree
+from mt_paas.cli.frame import CommandGroup, command_tree
 from mt_paas.errors import MtPaasError
 
 __all__ = ["app"]
 
 
-class _Root(TyperGroup):
+class _Root(CommandGroup):
     """The one place where a command's failure becomes a sentence and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:

@@ -46,6 +46,11 @@ class TestValidate:
         assert (right["is_valid"], right["faults"]) == (True, [])
         assert (wrong["is_valid"], len(wrong["faults"]), wrong["faults"][0]["line"]) == (False, 2, 18)
 
+    def test_a_format_that_is_none_is_told_with_those_that_are(self, run):
+        result = run("validate", "--format", "pdf", KELI)
+        assert result.exit_code == 2
+        assert result.stderr.endswith("Invalid value for '--format': 'pdf' is not one of 'text', 'json'.\n")
+
     def test_a_file_that_is_not_there_is_a_fault(self, run, tmp_path):
         result = run("validate", tmp_path / "absent.yaml")
         assert result.exit_code == 1

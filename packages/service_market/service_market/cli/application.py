@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from mt_paas.cli.frame import command_tree
-from typer.core import TyperGroup
+from mt_paas.cli.frame import CommandGroup, command_tree
 
 from service_market.cli import operation, organization, server, service, subscription, tenant, token
 from service_market.cli.demo import command as demo
@@ -15,7 +14,7 @@ from service_market.cli.exits import EXIT_TABLE, Stop
 __all__ = ["app"]
 
 
-class _Root(TyperGroup):
+class _Root(CommandGroup):
     """The one place where a command's failure becomes a sentence and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:

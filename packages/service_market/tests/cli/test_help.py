@@ -53,6 +53,11 @@ class TestHelp:
 
 
 class TestUsage:
+    def test_a_wrong_choice_is_told_with_the_right_ones(self, runner: CliRunner) -> None:
+        result = runner.invoke(app, ["subscription", "list", "--state", "asleep"])
+        told = "Error: Invalid value for '--state': 'asleep' is not one of 'active', 'expired', 'cancelled'.\n"
+        assert (result.exit_code, result.stderr.endswith(told)) == (2, True)
+
     @pytest.mark.parametrize(
         "arguments",
         [["nonsense"], ["tenant", "show"], ["tenant", "list", "--state", "asleep"], ["tenant", "list", "-x"]],
