@@ -113,6 +113,11 @@ class TestCommands:
         assert [option for option in options if option not in known] == []
 
     @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+    def test_no_command_sends_all_keys_of_a_service_as_one(self, page):
+        commands = "".join([*blocks(page, "console"), *blocks(page, "sh")])
+        assert re.findall(r".*\$\{?MT_API_KEYS.*", commands) == []  # two, with a comma, while one replaces the other
+
+    @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
     def test_a_named_target_of_make_exists(self, page):
         targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
         named = set(re.findall(r"(?:`|\$ )make ([a-z]+)", page.read_text(encoding="utf-8")))
