@@ -29,7 +29,7 @@ from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.isolations import Isolations
 from mt_paas.core.identity import ServiceIdentity
 from mt_paas.core.moving.archive import BackupManifest, check_archive, dump_of, write_archive
-from mt_paas.core.moving.catalog import read_tables
+from mt_paas.core.moving.catalog import LARGE_OBJECTS, read_others, read_tables
 from mt_paas.core.moving.checks import difference, sums, told
 from mt_paas.core.moving.copying import Copy, fetch
 from mt_paas.core.moving.fitting import fit, make_missing, missing, reflected, revisions
@@ -71,6 +71,11 @@ class Backups:
         async with source.connect() as reading:
             await reading.set_isolation_level(IsolationLevel.REPEATABLE_READ)
             if source.whole:
+                if LARGE_OBJECTS in await read_others(reading, source):
+                    raise BackupInvalid(
+                        f"tenant {tenant.tenant_id} has large objects, which no restore could bring to its place: keep "
+                        "what they hold in columns (bytea)"
+                    )
                 return await self._dump(tenant, source, reading, path, replace=replace)
             async with self._scratch(tenant.tenant_id) as there:
                 async with there.engine.begin() as owner:

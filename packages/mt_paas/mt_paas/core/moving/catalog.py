@@ -14,10 +14,12 @@ from psycopg import sql
 
 from mt_paas.core.moving.places import Connection, Place
 
-__all__ = ["RELATIONS", "Column", "Table", "ordered", "read_others", "read_tables", "schemas_of"]
+__all__ = ["LARGE_OBJECTS", "RELATIONS", "Column", "Table", "ordered", "read_others", "read_tables", "schemas_of"]
 
 #: Alembic's own table: it speaks of all tables, so where tenants share tables it is no tenant's.
 REVISION = "alembic_version"
+#: What :func:`read_others` calls large objects, of which a tenant has some or none.
+LARGE_OBJECTS = ("large object", "(in pg_largeobject)")
 _OWNER = "tenant_id"
 _SCHEMAS = (
     "SELECT nspname FROM pg_namespace n WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
@@ -155,7 +157,7 @@ async def read_others(connection: Connection, place: Place) -> set[tuple[str, st
     found = {(str(kind), ".".join(filter(None, [place.label(str(schema)), str(name)]))) for schema, name, kind in rows}
     if place.whole:
         large = await (await connection.execute("SELECT FROM pg_largeobject_metadata LIMIT 1")).fetchall()
-        found |= {("large object", "(in pg_largeobject)") for _ in large}
+        found |= {LARGE_OBJECTS for _ in large}
     return found
 
 

@@ -21,7 +21,7 @@ from mt_paas.core.moving.copying import fetch
 from mt_paas.core.moving.places import Connection, Place
 from mt_paas.errors import MoveFailed
 
-__all__ = ["fit", "make_missing", "missing", "reflected", "revisions", "with_late_circles"]
+__all__ = ["fit", "make_missing", "missing", "reflected", "require_others", "revisions", "with_late_circles"]
 
 _MIGRATE = "bring the tenant to the newest revision first (mt-paas tenants migrate)"
 
@@ -54,10 +54,7 @@ async def reflected(owner: AsyncConnection, source: Place, names: Collection[str
 async def missing(reading: Connection, writing: Connection, source: Place, target: Place) -> list[str]:
     """Return which tables the target lacks. Raises ``MoveFailed`` where they can not be made."""
     there, here = await read_tables(reading, source), await read_tables(writing, target)
-    lost = (await read_others(reading, source)) - (await read_others(writing, target))
-    if lost:
-        said = ", ".join(f"the {kind} {name}" for kind, name in sorted(lost))
-        raise MoveFailed(f"{said} would be lost: the service does not make the like for a new tenant")
+    await require_others(reading, writing, source, target)
     names = [name for name in there if name not in here and name != ("", REVISION)]
     apart = sorted(there[name].said for name in names if name[0])
     if apart:
@@ -65,6 +62,14 @@ async def missing(reading: Connection, writing: Connection, source: Place, targe
             f"the tables {', '.join(apart)} are in schemas of their own, which the new place does not have"
         )
     return [name for _, name in names]
+
+
+async def require_others(reading: Connection, writing: Connection, source: Place, target: Place) -> None:
+    """Raise ``MoveFailed`` where the source has what is no table, and the target has not and can not be given."""
+    lost = (await read_others(reading, source)) - (await read_others(writing, target))
+    if lost:
+        said = ", ".join(f"the {kind} {name}" for kind, name in sorted(lost))
+        raise MoveFailed(f"{said} would be lost: the service does not make the like for a new tenant")
 
 
 async def fit(reading: Connection, writing: Connection, source: Place, target: Place) -> list[Table]:

@@ -43,7 +43,7 @@ from mt_paas.core.lifecycle import TenantStatus
 from mt_paas.core.moving.catalog import Table, read_tables
 from mt_paas.core.moving.checks import difference
 from mt_paas.core.moving.copying import Copy, moment
-from mt_paas.core.moving.fitting import fit, make_missing, missing, reflected
+from mt_paas.core.moving.fitting import fit, make_missing, missing, reflected, require_others
 from mt_paas.core.moving.gates import hold, is_shut, open_up, shut
 from mt_paas.core.moving.places import Connection, Place, place_of, sealed_name
 from mt_paas.core.moving.sequences import carry_sequences, make_sequences
@@ -240,6 +240,7 @@ class Mover:
             async with asyncio.timeout(options.limit):
                 await hold(reading, source, options.patience)
                 options.report("held")
+                await require_others(reading, writing, source, target)  # what came since the new place was made
                 copy = await _copy(source, target, reading, writing)
                 replaced = await copy.changes(since)
                 await self._compare(copy, since, replaced, whole=whole)
