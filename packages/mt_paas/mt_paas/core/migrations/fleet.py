@@ -175,7 +175,7 @@ class _Run:
             await self._manager.check_database()  # without the registry there is nothing to go on with
         reason, quarantined = words_of(error), is_of_the_tenant(error)
         if quarantined:
-            await self._store.quarantine(candidate.tenant_id, reason)
+            quarantined = await self._store.quarantine(candidate.tenant_id, reason, found_at=candidate.revision)
         return Outcome(candidate.tenant_id, Result.FAILED, candidate.revision, candidate.revision, reason, quarantined)
 
     def _note(self, outcome: Outcome) -> None:

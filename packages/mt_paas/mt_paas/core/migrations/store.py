@@ -73,7 +73,8 @@ class RevisionStore(Store):
 
     async def reached(self, tenant_id: str, revision: str | None) -> None:
         """Write down where the tenant's tables are; it is in no quarantine then."""
-        await self._change(tenant_id, columns_at(revision))
+        if not await self._change(tenant_id, columns_at(revision)):
+            raise rows.unknown(tenant_id)
 
     async def reached_together(self, isolation: str, revision: str | None) -> None:
         """Write down where the tables are that all tenants of ``isolation`` share."""
@@ -82,12 +83,16 @@ class RevisionStore(Store):
         )
         await self._write(together.values(revision=revision, version=TenantRow.version + 1))
 
-    async def quarantine(self, tenant_id: str, reason: str) -> None:
-        """Close the tenant for its users, for ``reason``, until a migration of it succeeds."""
-        await self._change(tenant_id, {"quarantined_at": self._clock(), "quarantine_reason": reason})
+    async def quarantine(self, tenant_id: str, reason: str, *, found_at: str | None) -> bool:
+        """Close the tenant for its users, for ``reason``, until a migration of it succeeds; tell whether it was.
 
-    async def _change(self, tenant_id: str, columns: dict[str, Any]) -> None:
-        changed = update(TenantRow).where(TenantRow.tenant_id == tenant_id)
+        It is not where the tenant has left the revision at which it was found: another run has brought it on since.
+        """
+        still_there = TenantRow.revision.is_not_distinct_from(found_at)
+        closed = {"quarantined_at": self._clock(), "quarantine_reason": reason}
+        return await self._change(tenant_id, closed, still_there)
+
+    async def _change(self, tenant_id: str, columns: dict[str, Any], *conditions: ColumnElement[bool]) -> bool:
+        changed = update(TenantRow).where(TenantRow.tenant_id == tenant_id, *conditions)
         changed = changed.values(**columns, version=TenantRow.version + 1).returning(TenantRow.tenant_id)
-        if await self._write(changed) is None:
-            raise rows.unknown(tenant_id)
+        return await self._write(changed) is not None

@@ -182,6 +182,17 @@ class TestWhoFails:
             assert (await manager.get_tenant("hallym_univ")).quarantined_at is None
             assert await tenants_of(manager).ask("hallym_univ", "SELECT count(*) FROM note") == 2
 
+    async def test_is_not_quarantined_where_another_run_has_brought_it_on_meanwhile(self, harder, release):
+        async with release() as manager:
+            before = await revisions(manager)
+            await manager.store(RevisionStore).reached("hallym_univ", "three")
+
+            closed = await manager.store(RevisionStore).quarantine("hallym_univ", "failed", found_at=before[1])
+
+            assert not closed
+            assert (await manager.get_tenant("hallym_univ")).quarantined_at is None
+            assert await manager.store(RevisionStore).quarantine("other_univ", "failed", found_at=before[2])
+
     async def test_no_further_one_is_begun_after_the_failures_that_are_allowed(self, behind, scripts, release, migrate):
         scripts.release(three="def upgrade():\n    op.execute('SELECT 1 / (SELECT count(*) - count(*) FROM note)')\n")
         async with release() as manager:

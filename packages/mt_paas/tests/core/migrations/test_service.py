@@ -63,7 +63,7 @@ async def test_the_market_gets_the_status_of_one_in_quarantine_and_may_purge_it(
 ):
     async with release() as manager:
         handler = handler_of(manager, manifest, tmp_path)
-        await manager.store(RevisionStore).quarantine("hallym_univ", "for this test")
+        await manager.store(RevisionStore).quarantine("hallym_univ", "for this test", found_at="one")
 
         assert (await handler.get_tenant_status("hallym_univ")).status == "active"
         with pytest.raises(ServiceNotReady):
