@@ -6,11 +6,16 @@ judged by all.
 
 from __future__ import annotations
 
+import asyncio
+import re
+
 import pytest
-from mt_paas.conformance import Report, Status, run, trial
+from mt_paas.conformance import Report, Status, run, runner, trial
 from mt_paas.conformance.registry import AREAS
-from mt_paas.testing.doubles import FakeService, serve
+from mt_paas.standard_api.models import TENANT_ID_PATTERN
+from mt_paas.testing.doubles import Call, FakeService, serve
 from mutants import Mutant, all_mutants, plain
+from mutants.planting import given_key, instead, plant
 
 SECOND_KEY = "the-other-key-0123456789abcdef"
 #: Areas whose checks every mutant of another area fails in passing, or that judge the run as a whole.
@@ -51,6 +56,31 @@ class TwoHeaders(FakeService):
         return manifest.model_copy(update={"auth": manifest.auth.model_copy(update={"header_aliases": ["X-API-Key"]})})
 
 
+LIFECYCLE = {"activate", "deactivate", "suspend", "resume", "plan", "purge", "credentials"}
+
+
+def take_one_at_a_time(service: FakeService) -> None:
+    """Have a right service be slow, and refuse every lifecycle call for a tenant that another one is at work on."""
+    at_work: set[str] = set()
+
+    async def behave(call: Call) -> None:
+        tenant = call.recorded.tenant_id or ""
+        is_one = call.recorded.operation in LIFECYCLE and given_key(call) in {service.api_key, SECOND_KEY}
+        if not is_one or not re.fullmatch(TENANT_ID_PATTERN, tenant):
+            await call.proceed()
+        elif tenant in at_work:
+            await instead(409, "operation_in_progress")(call)
+        else:
+            at_work.add(tenant)
+            try:
+                await asyncio.sleep(0.03)
+                await call.proceed()
+            finally:
+                at_work.remove(tenant)
+
+    plant(service, behave, None)
+
+
 class TestARightService:
     @pytest.mark.parametrize(
         "options",
@@ -68,6 +98,14 @@ class TestARightService:
         assert complaints(report) == []
         assert (report.conforms, report.level) == (True, "MAY")
         assert service.tenants == {}
+
+    async def test_that_takes_one_lifecycle_call_of_a_tenant_at_a_time_has_no_fault(self, monkeypatch):
+        monkeypatch.setattr(runner, "_AT_ONCE", 1000)  # checks that can get in each other's way do
+        service = FakeService(second_key=SECOND_KEY)
+        take_one_at_a_time(service)
+        async with serve(service) as url:
+            report = await run(url, service.api_key, second_key=SECOND_KEY)
+        assert complaints(report) == []
 
     async def test_of_version_1_on_the_standard_library_has_no_fault(self):
         with plain.plain_service() as url:

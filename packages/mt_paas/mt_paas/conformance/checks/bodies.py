@@ -144,19 +144,19 @@ async def hostile(t: Trial) -> None:
 @check("bodies.charset", rule="JSON is snake_case, UTF-8")
 async def charset(t: Trial) -> None:
     """A body that is said to be `application/json; charset=utf-8` is JSON in UTF-8."""
-    tenant = await t.shared()
-    answer = await t.activate(tenant, headers={"Content-Type": "application/json; charset=utf-8"})
-    judge_activation(answer, tenant.id)
+    async with t.lent() as tenant:
+        answer = await t.activate(tenant, headers={"Content-Type": "application/json; charset=utf-8"})
+        judge_activation(answer, tenant.id)
 
 
 @check("bodies.unknown_members", needs=[version_2], rule=f"{_GROWS}")
 async def unknown_members(t: Trial) -> None:
     """Members that the service does not know are ignored in every body of version 2."""
-    plan, email = t.run.tenants.plans[0], f"{t.unique()}@mtpaas-test.example"
+    activation, email = t.body(t.new_id()), f"{t.unique()}@mtpaas-test.example"
     bodies: dict[str, dict[str, Any]] = {
         "suspend": {"reason": "policy"},
         "resume": {},
-        "plan_change": {"plan": plan, "features": list(t.target.features.get(plan, ())), "config": {"max_users": 50}},
+        "plan_change": {name: activation[name] for name in ("plan", "features", "config")},  # as it was lent
         "sso": {"user": {"email": email, "name": "Kim", "role": "member"}, "return_to": "/"},
         "export": {},
     }

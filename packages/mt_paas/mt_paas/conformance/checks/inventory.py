@@ -93,5 +93,6 @@ async def two_keys_are_accepted(t: Trial) -> None:
             about = tenant if t.target.names_tenant(name) else ""
             for key in (t.run.key, t.run.second_key):
                 (await t.call("GET", name, about, key=key)).expect(200)
-    for key in (t.run.key, t.run.second_key):  # a call that writes, and here changes nothing
-        (await t.activate(tenant, key=key)).expect(200)
+    async with t.lent() as lent:
+        for key in (t.run.key, t.run.second_key):  # a call that writes, and here changes nothing
+            (await t.activate(lent, key=key)).expect(200)

@@ -70,20 +70,21 @@ async def a_change_to_no_plan_is_refused(t: Trial) -> None:
     """A change to a plan that the service does not have is refused, and the tenant stays on its plan."""
     if not t.target.plans:
         t.skip("the manifest lists no plans")
-    tenant = await t.shared()
-    answer = await t.call("POST", "plan_change", tenant, json={"plan": "no-such-plan", "features": [], "config": {}})
-    answer.refuse(422, ("plan_change_not_allowed", "invalid_plan"))
-    state = await t.state(tenant)
-    t.require(state.get("plan") == tenant.body["plan"], f"the plan is {state.get('plan')!r} after a refused change")
+    async with t.lent() as tenant:
+        body = {"plan": "no-such-plan", "features": [], "config": {}}
+        answer = await t.call("POST", "plan_change", tenant, json=body)
+        answer.refuse(422, ("plan_change_not_allowed", "invalid_plan"))
+        state = await t.state(tenant)
+        t.require(state.get("plan") == tenant.body["plan"], f"the plan is {state.get('plan')!r} after a refused change")
 
 
 @check("plan_change.invalid_body", needs=_PLAN, rule="A body that is not valid: 422 `invalid_body`")
 async def a_change_that_is_not_valid_is_refused(t: Trial) -> None:
     """A change without a plan, or of the wrong type, is refused."""
-    tenant = await t.shared()
-    bodies: tuple[Any, ...] = ({}, {"plan": 7}, {"plan": None}, [], {"plan": tenant.body["plan"], "config": "none"})
-    for body in bodies:
-        (await t.call("POST", "plan_change", tenant, json=body)).refuse(422, "invalid_body")
+    async with t.lent() as tenant:
+        bodies: tuple[Any, ...] = ({}, {"plan": 7}, {"plan": None}, [], {"plan": tenant.body["plan"], "config": "none"})
+        for body in bodies:
+            (await t.call("POST", "plan_change", tenant, json=body)).refuse(422, "invalid_body")
 
 
 async def _in_state(t: Trial, tenant: Tenant, wanted: str) -> None:
@@ -162,8 +163,8 @@ async def a_resume_does_not_reactivate(t: Trial) -> None:
 @check("suspend.invalid_body", needs=_SUSPEND, rule="A body that is not valid: 422 `invalid_body`")
 async def a_suspension_that_is_not_valid_is_refused(t: Trial) -> None:
     """A suspension whose reason is no text is refused, and the tenant goes on."""
-    tenant = await t.shared("b")
-    bodies: tuple[Any, ...] = ({"reason": 7}, {"reason": ["late"]}, [])
-    for body in bodies:
-        (await t.call("POST", "suspend", tenant, json=body)).refuse(422, "invalid_body")
-    await _in_state(t, tenant, "active")
+    async with t.lent() as tenant:
+        bodies: tuple[Any, ...] = ({"reason": 7}, {"reason": ["late"]}, [])
+        for body in bodies:
+            (await t.call("POST", "suspend", tenant, json=body)).refuse(422, "invalid_body")
+        await _in_state(t, tenant, "active")
