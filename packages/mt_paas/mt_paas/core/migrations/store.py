@@ -77,11 +77,16 @@ class RevisionStore(Store):
             raise rows.unknown(tenant_id)
 
     async def reached_together(self, isolation: str, revision: str | None) -> None:
-        """Write down where the tables are that all tenants of ``isolation`` share."""
+        """Write down where the tables are that all tenants of ``isolation`` share.
+
+        None of them is in quarantine then: one may have moved there that was, and no migration of its own comes.
+        """
         together = update(TenantRow).where(
-            TenantRow.isolation == isolation, TenantRow.activation > 0, TenantRow.revision.is_distinct_from(revision)
+            TenantRow.isolation == isolation,
+            TenantRow.activation > 0,
+            or_(TenantRow.revision.is_distinct_from(revision), TenantRow.quarantined_at.is_not(None)),
         )
-        await self._write(together.values(revision=revision, version=TenantRow.version + 1))
+        await self._write(together.values(**columns_at(revision), version=TenantRow.version + 1))
 
     async def quarantine(self, tenant_id: str, reason: str, *, found_at: str | None) -> bool:
         """Close the tenant for its users, for ``reason``, until a migration of it succeeds; tell whether it was.

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from alembic import op
+from mt_paas.core.database.isolations import IsolationPlan
 from mt_paas.core.migrations.apart import Apart
 from mt_paas.core.migrations.one import hold
 from mt_paas.core.migrations.scripts import Request
@@ -192,6 +193,25 @@ class TestWhoFails:
             assert not closed
             assert (await manager.get_tenant("hallym_univ")).quarantined_at is None
             assert await manager.store(RevisionStore).quarantine("other_univ", "failed", found_at=before[2])
+
+    async def test_is_open_again_when_the_tables_are_migrated_that_it_shares_by_now(
+        self, scripts, release, migrate, tenants_of
+    ):
+        """It failed in a schema of its own, was moved into shared tables at its revision, and these are brought on."""
+        plan = IsolationPlan(default="SCHEMA_PER_TENANT", supported=("SCHEMA_PER_TENANT", "SHARED_TABLES"))
+        async with release(isolation=plan) as manager:
+            await tenants_of(manager).activate("hallym_univ")
+            await tenants_of(manager).write("hallym_univ", "b")
+            await manager.store(RevisionStore).quarantine("hallym_univ", "failed", found_at="one")
+            await manager.move_tenant("hallym_univ", "SHARED_TABLES")
+        scripts.release("two")
+        async with release(isolation=plan) as manager:
+            report = await migrate(manager)
+
+            assert report.is_whole
+            tenant = await manager.get_tenant("hallym_univ")
+            assert (tenant.revision, tenant.quarantined_at, tenant.quarantine_reason) == ("two", None, None)
+            assert await tenants_of(manager).read("hallym_univ") == ["b"]
 
     async def test_no_further_one_is_begun_after_the_failures_that_are_allowed(self, behind, scripts, release, migrate):
         scripts.release(three="def upgrade():\n    op.execute('SELECT 1 / (SELECT count(*) - count(*) FROM note)')\n")
