@@ -56,7 +56,8 @@ class Lookups:
         self.known_key = self._keys.get
 
     async def start(self, url: URL) -> None:
-        """Begin to listen at the registry; until that works, every question goes there."""
+        """Begin to listen at the registry, and at no other; until that works, every question goes there."""
+        await self.close()
         self._task = asyncio.create_task(self._listen_forever(url))
 
     async def close(self) -> None:

@@ -109,6 +109,17 @@ class TestTenants:
 
         await until(again)
 
+    async def test_who_starts_anew_listens_at_no_older_registry(self, manager, tenants, lookups):
+        """What hears of another registry's changes would tell that those of this one are heard of."""
+        await tenants.activate("hallym_univ")
+        await tenants.read("hallym_univ")
+        older = lookups._task
+
+        await lookups.start(manager._parts.engine.url)
+
+        assert older.done()
+        assert not lookups._tenants
+
     async def test_every_change_is_told_whoever_makes_it(self, manager, tenants, lookups, registry_url):
 
         await tenants.activate("hallym_univ")
