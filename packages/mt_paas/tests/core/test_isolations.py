@@ -12,7 +12,7 @@ from mt_paas.core import exports
 from mt_paas.core.database import shared, transactions
 from mt_paas.core.database.isolations import IsolationPlan
 from mt_paas.core.lifecycle import TenantStatus
-from mt_paas.errors import ConfigurationError
+from mt_paas.errors import ConfigurationError, TenantNotBound
 from sqlalchemy import (
     Column,
     ForeignKey,
@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 KINDS = ("DATABASE_PER_TENANT", "SCHEMA_PER_TENANT", "SHARED_TABLES")
 TOGETHER = KINDS[1:]
@@ -316,6 +317,43 @@ class TestAddressesThatAreUsedAgain:
 def _connections(server, database: str) -> int:
     ((found,),) = server.rows("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", database)
     return found
+
+
+@pytest.mark.parametrize("kind", ["DATABASE_PER_TENANT"], indirect=True)
+class TestAnEngineThatSomebodyKept:
+    async def test_keeps_no_connection_after_its_pool_was_forgotten(
+        self, new_manager, plan, tenants_of, room_for, server
+    ):
+        async with new_manager(isolation=plan, pools=room_for(1)) as manager:
+            tenants = tenants_of(manager)
+            await tenants.activate("hallym_univ", "other_univ")
+            engine, database = await _engine_of(manager)
+            await tenants.write("other_univ", "theirs")
+
+            await _refuse(engine)
+
+            assert _connections(server, database) == 0
+
+    async def test_keeps_no_connection_after_its_pool_was_closed(self, manager, tenants, server):
+        await tenants.activate("hallym_univ")
+        engine, database = await _engine_of(manager)
+        await manager._parts.isolation.connections.close()
+
+        await _refuse(engine)
+
+        assert _connections(server, database) == 0
+
+
+async def _engine_of(manager):
+    """Return the engine of a tenant's session, and the name of its database."""
+    async with manager.get_tenant_session("hallym_univ") as session:
+        return session.bind, await session.scalar(text("SELECT current_database()"))
+
+
+async def _refuse(engine) -> None:
+    with pytest.raises(TenantNotBound):
+        async with AsyncSession(engine) as unbound:
+            await unbound.execute(text("SELECT 1"))
 
 
 @pytest.mark.parametrize("kind", TOGETHER, indirect=True)

@@ -201,12 +201,13 @@ class Connections:
             return
         if pool.discarded:
             await to_its_end(pool.engine.dispose())
+            pool.idle.dispose()  # the one that the engine has now
             self._discarded.discard(pool)
         elif self._pools.get(name) is pool:
             if pool.open:
                 self._pools.move_to_end(name)
             else:
-                del self._pools[name]
+                self._forget(name)
 
     async def _make_room(self) -> None:
         """Close idle connections until what is open, or spoken for, is within the limit.
@@ -222,7 +223,11 @@ class Connections:
                     return
                 await to_its_end(greenlet_spawn(pool.idle.take_oldest().close))
                 for name in [name for name, pool in self._pools.items() if not (pool.open or pool.users)]:
-                    del self._pools[name]
+                    self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Forget an empty pool. What somebody still opens by its engine, past all bounds, is closed and not kept."""
+        self._pools.pop(name).idle.dispose()
 
 
 class _Visit(AbstractAsyncContextManager[AsyncSession]):

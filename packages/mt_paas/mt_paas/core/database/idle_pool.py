@@ -22,6 +22,7 @@ class IdlePool(Pool):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._idle: list[ConnectionPoolEntry] = []
+        self._disposed = False
 
     def __len__(self) -> int:
         """Return how many connections are idle."""
@@ -37,7 +38,8 @@ class IdlePool(Pool):
         return self._idle.pop(0)
 
     def dispose(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection, and from now on each that comes back."""
+        self._disposed = True
         while self._idle:
             self._idle.pop().close()
 
@@ -62,5 +64,7 @@ class IdlePool(Pool):
         return self._idle.pop() if self._idle else self._create_connection()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        if record.dbapi_connection is not None:
+        if self._disposed:
+            record.close()
+        elif record.dbapi_connection is not None:
             self._idle.append(record)
