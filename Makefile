@@ -28,7 +28,7 @@ up: setup  ## Start the market: API, worker and embedded database.
 	@$(VENV)/bin/market up
 
 test: setup tools  ## Run every test.
-	@$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
+	@$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup tools  ## Lint, types, import rules, lock file and generated docs.
 	@$(UV) lock --check --quiet

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from attacks import KINDS, World, open_world
 
-settings.register_profile("long", max_examples=5_000, deadline=None)  # --hypothesis-profile=long
+settings.register_profile("long", max_examples=2_000, deadline=None)  # --hypothesis-profile=long
 _told: list[str] = []
 
 

@@ -322,7 +322,7 @@ async def fire(target: Target, shot: Shot) -> None:
 
 class TestRequests:
     @settings(
-        max_examples=settings().max_examples * 3,
+        max_examples=settings().max_examples * 6,
         deadline=None,
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

@@ -25,6 +25,7 @@ MOVES = st.builds(
     other=st.integers(0, 11),
 )
 ANY = settings(
+    max_examples=settings().max_examples * 3,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a leak says what was seen; making it small takes minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
@@ -44,7 +45,7 @@ class TestTurns:
 class TestAtOnce:
     """Requests that are served at once and wait for one another's connections; some are cut off."""
 
-    @settings(ANY, max_examples=max(1, settings().max_examples // 5))
+    @settings(ANY, max_examples=max(1, settings().max_examples * 3 // 5))
     @given(
         programs=st.lists(
             st.tuples(st.lists(MOVES, min_size=2, max_size=6), st.none() | st.integers(0, 40)), min_size=3, max_size=6
