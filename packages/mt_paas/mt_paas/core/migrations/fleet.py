@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from mt_paas.core.manager import TenantManager
-from mt_paas.core.migrations.one import SHARED, is_of_the_tenant, migrate_shared, words_of
+from mt_paas.core.migrations.one import SHARED, is_of_the_tenant, is_there_already, migrate_shared, words_of
 from mt_paas.core.migrations.report import FleetReport, Outcome, Result
 from mt_paas.core.migrations.scripts import Migrations, Request
 from mt_paas.core.migrations.store import Candidate, RevisionStore
@@ -22,6 +22,7 @@ from mt_paas.errors import ConfigurationError, OperationInProgress, ServiceNotRe
 __all__ = ["FleetPlan", "migrate_fleet"]
 
 _PAGE = 500
+_BASELINE = "; no migration made the tables that are there: name the revision that they are at (--baseline)"
 _ROUNDS = 3  # the first, and two for who was held, or came meanwhile
 
 
@@ -174,6 +175,8 @@ class _Run:
         if isinstance(error, ServiceNotReady):
             await self._manager.check_database()  # without the registry there is nothing to go on with
         reason, quarantined = words_of(error), is_of_the_tenant(error)
+        if candidate.revision is None and self._plan.request.baseline is None and is_there_already(error):
+            reason += _BASELINE
         if quarantined:
             quarantined = await self._store.quarantine(candidate.tenant_id, reason, found_at=candidate.revision)
         return Outcome(candidate.tenant_id, Result.FAILED, candidate.revision, candidate.revision, reason, quarantined)

@@ -16,12 +16,22 @@ from mt_paas.core.migrations.scripts import Migrations, Request, Step
 from mt_paas.core.schemas import Tenant
 from mt_paas.errors import ConfigurationError, MtPaasError, ServiceNotReady
 
-__all__ = ["SHARED", "bring_up", "hold", "is_of_the_tenant", "migrate_shared", "migrate_tenant", "words_of"]
+__all__ = [
+    "SHARED",
+    "bring_up",
+    "hold",
+    "is_of_the_tenant",
+    "is_there_already",
+    "migrate_shared",
+    "migrate_tenant",
+    "words_of",
+]
 
 #: The isolation whose tenants are all at one revision.
 SHARED = SharedTables.name
 _PASSING = ("08", "40", "53", "55P03", "57")  # SQLSTATEs of what an attempt a minute later may not meet
 _LIMIT = 500
+_DUPLICATE = ("42P06", "42P07", "42701", "42710", "42723")  # schema, table, column, object, function
 
 
 async def migrate_tenant(isolations: Isolations, migrations: Migrations, tenant: Tenant, request: Request) -> Step:
@@ -103,6 +113,12 @@ def words_of(error: Exception) -> str:
     message = getattr(getattr(original, "diag", None), "message_primary", None) or _first_line(str(original))
     state = getattr(original, "sqlstate", None)
     return f"{message}{f' (SQLSTATE {state})' if state else ''}"[:_LIMIT]
+
+
+def is_there_already(error: Exception) -> bool:
+    """Tell whether a migration made a table, or another object, that was there."""
+    cause = _cause(error)
+    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) in _DUPLICATE
 
 
 def _cause(error: Exception) -> Exception:

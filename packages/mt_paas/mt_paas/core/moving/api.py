@@ -82,8 +82,7 @@ class MovingTenants(ABC):
         The tenant works on. A file of that name is replaced only if ``replace`` says so, when all of the new one is
         written. Raises :class:`~mt_paas.errors.BackupInvalid` where it could not be written: then there is no new file.
         """
-        if not replace:
-            require_free(path)
+        require_free(path, replace=replace)
         async with self._mover(tenant_id) as mover:
             await mover.end()
             tenant = await self._moving.registry.get(tenant_id)

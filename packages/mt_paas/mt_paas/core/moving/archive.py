@@ -13,7 +13,7 @@ import os
 import secrets
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,10 +50,17 @@ class BackupManifest(BaseModel):
     sha256: Annotated[str, Field(description="The SHA-256 of the dump.")] = ""
 
 
-def require_free(path: Path) -> None:
-    """Raise :class:`~mt_paas.errors.BackupInvalid` where something has the name ``path``: it may be the only backup."""
-    if os.path.lexists(path):  # a link to nowhere would be replaced too
+def require_free(path: Path, *, replace: bool = False) -> None:
+    """Raise :class:`~mt_paas.errors.BackupInvalid` where something has the name ``path``: it may be the only backup.
+
+    Where it may be replaced, that is of files alone: a device or a pipe would be gone, and a file in its place.
+    """
+    if not os.path.lexists(path):  # a link to nowhere would be replaced too
+        return
+    if not replace:
         raise BackupInvalid(f"{path} is there, and was left as it is: replace it (--replace), or name another file")
+    if path.exists() and not path.is_file():
+        raise BackupInvalid(f"{path} is no file, and was left as it is: name a file")
 
 
 async def write_archive(
@@ -77,14 +84,14 @@ async def write_archive(
                 archive.writestr(_MANIFEST, whole.model_dump_json(indent=2))
             file.flush()
             os.fsync(file.fileno())
-        if not replace:
-            require_free(path)
+        require_free(path, replace=replace)
         part.replace(path)
         _sync(path.parent)
     except OSError as error:
         raise BackupInvalid(f"the backup could not be written to {path}: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # of which the error above tells
+            part.unlink(missing_ok=True)
     return whole
 
 

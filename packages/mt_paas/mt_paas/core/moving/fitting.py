@@ -118,8 +118,13 @@ def _essence(table: Table) -> tuple[tuple[str, str, bool], ...]:
 async def _compare_revisions(reading: Connection, writing: Connection, source: Place, target: Place) -> None:
     """Raise ``MoveFailed`` where the two places are at different revisions; a place that has none is told its own."""
     there, here = await revisions(reading, source), await revisions(writing, target)
-    if there == here or not there:
+    if there == here:
         return
+    if not there:  # the new place would have the newest tables, and say that no migration ever was there
+        raise MoveFailed(
+            f"no migration was at the tenant's tables, and its new place is at {', '.join(here)}: migrate the tenant "
+            "first, with the revision that its tables are at (mt-paas tenants migrate --baseline)"
+        )
     if here:
         raise MoveFailed(
             f"the tenant is at revision {', '.join(there)} and its new place at {', '.join(here)}: {_MIGRATE}"

@@ -13,12 +13,13 @@ from mt_paas.core.migrations.apart import Apart
 from mt_paas.core.migrations.one import hold
 from mt_paas.core.migrations.scripts import Request
 from mt_paas.core.migrations.store import RevisionStore
-from mt_paas.errors import ConfigurationError, ServiceNotReady
+from mt_paas.errors import ConfigurationError, MoveFailed, ServiceNotReady
 from sqlalchemy import event, text
 from sqlalchemy.pool import Pool
 from sqlalchemy.util import await_only
 
 ALL = ("first_univ", "hallym_univ", "other_univ")
+BOTH = IsolationPlan(default="SCHEMA_PER_TENANT", supported=("SCHEMA_PER_TENANT", "DATABASE_PER_TENANT"))
 
 
 @pytest.fixture
@@ -321,16 +322,43 @@ class TestWhatIsAsked:
     async def test_tables_from_before_there_were_migrations_have_a_baseline(
         self, scripts, release, migrate, tenants_of
     ):
-        async with release() as manager:
-            await tenants_of(manager).activate("hallym_univ")
-            await tenants_of(manager).write("hallym_univ", "four")
-            async with manager.isolation.owner(await manager.get_tenant("hallym_univ")) as owner:
-                await owner.execute(text("DROP TABLE alembic_version"))
-            await manager.store(RevisionStore).reached("hallym_univ", None)
+        await _make_without_migrations(release, tenants_of)
         scripts.release("two")
         async with release() as manager:
             assert (await migrate(manager, baseline="one")).is_whole
             assert await tenants_of(manager).ask("hallym_univ", "SELECT length FROM note") == 4
+
+    async def test_without_one_the_failure_says_what_is_wanted(self, scripts, release, migrate, tenants_of):
+        await _make_without_migrations(release, tenants_of)
+        scripts.release("two")
+        async with release() as manager:
+            (failed,) = (await migrate(manager)).of("failed")
+            assert "already exists" in failed.reason
+            assert "name the revision that they are at (--baseline)" in failed.reason
+            assert (await migrate(manager, baseline="one", retry=True)).is_whole
+
+    async def test_without_one_nobody_is_moved_or_copied_to_tables_of_another_revision(
+        self, scripts, release, migrate, tenants_of
+    ):
+        await _make_without_migrations(release, tenants_of)
+        scripts.release("two")
+        async with release(isolation=BOTH) as manager:
+            with pytest.raises(MoveFailed, match="with the revision that its tables are at"):
+                await manager.move_tenant("hallym_univ", "DATABASE_PER_TENANT")
+            assert await tenants_of(manager).ask("hallym_univ", "SELECT text FROM note") == "four"
+            assert (await migrate(manager, baseline="one")).is_whole
+            await manager.move_tenant("hallym_univ", "DATABASE_PER_TENANT")
+            assert await tenants_of(manager).ask("hallym_univ", "SELECT length FROM note") == 4
+
+
+async def _make_without_migrations(release, tenants_of) -> None:
+    """Make a tenant as a service has it that got its migrations later."""
+    async with release() as manager:
+        await tenants_of(manager).activate("hallym_univ")
+        await tenants_of(manager).write("hallym_univ", "four")
+        async with manager.isolation.owner(await manager.get_tenant("hallym_univ")) as owner:
+            await owner.execute(text("DROP TABLE alembic_version"))
+        await manager.store(RevisionStore).reached("hallym_univ", None)
 
 
 class TestTheTemplate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import zipfile
 from datetime import UTC, datetime
@@ -115,6 +116,24 @@ class TestBackup:
 
         assert path.read_bytes() == b"of somebody else"
         assert list(path.parent.iterdir()) == [path]
+
+    async def test_replaces_nothing_that_is_no_file(self, manager, tenant, path):
+        await tenant(SHARED)
+        os.mkfifo(path)
+
+        with pytest.raises(BackupInvalid, match="is no file, and was left as it is"):
+            await manager.backup_tenant("hallym_univ", path, replace=True)
+
+        assert path.is_fifo()
+        assert list(path.parent.iterdir()) == [path]
+
+    async def test_where_none_can_be_is_told(self, tmp_path):
+        async def dump():
+            yield b"PGDMP"
+
+        (tmp_path / "file").touch()
+        with pytest.raises(BackupInvalid, match=r"could not be written to .*file/x\.backup: Not a directory"):
+            await write_archive(tmp_path / "file" / "x.backup", _manifest, dump())
 
     async def test_on_a_full_disk_leaves_no_file(self, tmp_path):
         program = (
