@@ -129,7 +129,7 @@ class TenantManager(MovingTenants):
             prefix=self._tenant_prefix,
             bounds=self.bounds,
             clock=self.clock,
-            lookups=self.lookups,
+            keys_changed=self.lookups.forget,
             on_purge=self.on_purge,
         )
         try:
@@ -138,6 +138,7 @@ class TenantManager(MovingTenants):
                 await parts.isolation.start(connection, identity)
             await self.lookups.start(parts.engine.url)
         except BaseException:
+            await self.lookups.close()
             await parts.close()
             raise
         self._running = parts, identity
@@ -146,6 +147,7 @@ class TenantManager(MovingTenants):
         """Close every connection. Calls from now on raise :class:`~mt_paas.errors.ServiceNotReady`."""
         running, self._running = self._running, None
         if running is not None:
+            await self.lookups.close()
             await running[0].close()
 
     @property
@@ -243,8 +245,8 @@ class TenantManager(MovingTenants):
 
     async def get_tenant(self, tenant_id: str) -> Tenant:
         """Return the tenant. Raises :class:`~mt_paas.errors.TenantNotFound`."""
-        parts = self._parts
-        return self.lookups.known_tenant(tenant_id) or await self.lookups.tenant(tenant_id, parts.registry.get)
+        lookups = self.lookups
+        return lookups.known_tenant(tenant_id) or await lookups.tenant(tenant_id, self._parts.registry.get)
 
     async def list_tenants(
         self, *, cursor: str | None = None, limit: int = 100, status: TenantStatus | None = None
@@ -348,8 +350,8 @@ class TenantManager(MovingTenants):
 
     async def find_access_key(self, digest: str) -> AccessKey | None:
         """Return the access key with this digest, ended or not."""
-        parts = self._parts
-        return self.lookups.known_key(digest) or await self.lookups.key(digest, parts.access_keys.find)
+        lookups = self.lookups
+        return lookups.known_key(digest) or await lookups.key(digest, self._parts.access_keys.find)
 
     async def rotate_credentials(self, tenant_id: str) -> Tenant:
         """End the tenant's set-up link and access keys. Raises :class:`~mt_paas.errors.TenantNotActive`."""

@@ -15,7 +15,6 @@ from mt_paas.core.database.blueprint import Blueprint
 from mt_paas.core.database.isolations import IsolationPlan, Isolations
 from mt_paas.core.database.server import connect_args, ping_when_idle
 from mt_paas.core.key_store import KeyStore
-from mt_paas.core.lookups import Lookups
 from mt_paas.core.operation import TenantLock
 from mt_paas.core.operation_store import OperationStore
 from mt_paas.core.registry import Registry
@@ -35,7 +34,6 @@ class Parts:
     registry: Registry
     keys: KeyStore
     access_keys: AccessKeys
-    lookups: Lookups
     operations: OperationStore
     isolation: Isolations
 
@@ -49,7 +47,7 @@ class Parts:
         prefix: str,
         bounds: PoolSettings,
         clock: Clock,
-        lookups: Lookups,
+        keys_changed: Callable[[str], None],
         on_purge: Mapping[str, Callable[[str], Awaitable[None]]],
     ) -> Self:
         """Put them together; nothing is connected yet. Raises :class:`~mt_paas.errors.ConfigurationError`."""
@@ -76,15 +74,13 @@ class Parts:
             lock=lock,
             registry=Registry(engine, clock, on_purge),
             keys=KeyStore(engine, clock),
-            access_keys=AccessKeys(engine, clock, lookups.forget),
-            lookups=lookups,
+            access_keys=AccessKeys(engine, clock, keys_changed),
             operations=OperationStore(engine, clock),
             isolation=Isolations(plan, engine, blueprint, prefix=prefix, bounds=bounds, connect=lock.connect),
         )
 
     async def close(self) -> None:
         """Close every connection."""
-        await self.lookups.close()
         await self.isolation.close()
         await self.engine.dispose()
         await self.admin.dispose()

@@ -22,10 +22,10 @@ async def until(happened) -> None:
 @pytest.fixture
 async def lookups(manager):
     async def listening() -> bool:
-        return manager._parts.lookups._listening
+        return manager.lookups._listening
 
     await until(listening)
-    return manager._parts.lookups
+    return manager.lookups
 
 
 @pytest.fixture
