@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from hashlib import sha256
 from hmac import compare_digest
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from mt_paas.core.access_keys import KEY_PREFIX, AccessKey
 from mt_paas.errors import ContractError, InvalidApiKey, TenantBlocked, TenantForbidden
 from mt_paas.middleware.principal import Principal, PrincipalKind
 from mt_paas.middleware.traffic import REFUSAL, SERVED, OpenPaths, refuse, unknown
+from mt_paas.utils.security import digest_secret
 
 __all__ = ["AuthMiddleware", "FindKey", "FindSession", "KnownKey", "Tokens"]
 
@@ -114,9 +114,8 @@ class AuthMiddleware:
             return await self._by_session(scope, session) if session is not None and self._sessions else None
         secret = authorization[7:].strip(b" ") if authorization[:7].lower() == b"bearer " else b""
         if secret.startswith(_KEY):
-            digest = sha256(secret[:_LONGEST_KEY]).hexdigest()  # as digest_token writes it
-            known_key, find_key = self._known_key, self._find_key
-            key = known_key(digest) or await find_key(digest)
+            digest, known_key = digest_secret(secret[:_LONGEST_KEY]), self._known_key
+            key = known_key(digest) or await self._find_key(digest)
             if key is None or not compare_digest(key.digest, digest):
                 raise InvalidApiKey(headers=_CHALLENGE)
             if key.expires_at is not None and not key.is_valid(self._clock()):

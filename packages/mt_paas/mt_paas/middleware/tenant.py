@@ -66,8 +66,8 @@ class TenantMiddleware:
             try:
                 tenant_id = self._find(scope, state.get("principal"))
                 if tenant_id is not None:
-                    known_tenant, get_tenant = self._known_tenant, self._get_tenant
-                    tenant = known_tenant(tenant_id) or await get_tenant(tenant_id)
+                    known_tenant = self._known_tenant
+                    tenant = known_tenant(tenant_id) or await self._get_tenant(tenant_id)
                     if tenant.status is not _ACTIVE or tenant.deactivate_at is not None:
                         tenant.require_open(self._clock())
             except ContractError as error:

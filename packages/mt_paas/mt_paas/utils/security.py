@@ -12,7 +12,7 @@ import hmac
 import os
 import secrets
 
-__all__ = ["derive_token", "digest_token", "equal", "mint_token", "scram_sha256"]
+__all__ = ["derive_token", "digest_secret", "digest_token", "equal", "mint_token", "scram_sha256"]
 
 _SCRAM_ITERATIONS = 4096  # what PostgreSQL itself uses
 
@@ -29,7 +29,12 @@ def mint_token(prefix: str) -> str:
 
 def digest_token(token: str) -> str:
     """Return what is stored instead of ``token``: its SHA-256 in hexadecimal."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return digest_secret(token.encode())
+
+
+def digest_secret(secret: bytes) -> str:
+    """Return what :func:`digest_token` does, of a token as it came over the network."""
+    return hashlib.sha256(secret).hexdigest()
 
 
 def derive_token(secret: str, purpose: str, *parts: str) -> str:
