@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from mt_paas.postgres import PostgresServer
+from mt_paas.postgres import EmbeddedPostgres, PostgresServer
 
 DEMO = [sys.executable, "-m", "service_market.cli", "demo"]
 DEADLINE = 100.0  # seconds until a test stops waiting for something that should have happened long ago
@@ -61,6 +61,13 @@ def marker() -> Iterator[str]:
     eventually(lambda: not processes_of(made))
 
 
+@pytest.fixture
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server that no other test makes databases on meanwhile."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
 def databases_of(server: PostgresServer) -> set[str]:
     """The names of the demo's databases and roles."""
     query = (
@@ -94,10 +101,10 @@ class TestDemo:
         assert processes_of(marker) == []
 
     def test_killed_without_warning_ends_its_processes_and_drops_its_databases(
-        self, tmp_path: Path, marker: str, postgres_server: PostgresServer
+        self, tmp_path: Path, marker: str, own_server: PostgresServer
     ) -> None:
-        before = databases_of(postgres_server)
-        url = postgres_server.url()
+        before = databases_of(own_server)
+        url = own_server.url()
         with subprocess.Popen(
             [*DEMO, "--home", str(tmp_path)],
             env=environment(MARKER=marker, DATABASE_URL=url),
@@ -109,11 +116,11 @@ class TestDemo:
             for line in demo.stderr:
                 if "subscribed" in line:
                     break
-            assert databases_of(postgres_server) > before
+            assert databases_of(own_server) > before
             assert len(processes_of(marker)) == 5  # the demo, its keeper, the market and two services
             demo.send_signal(signal.SIGKILL)
         eventually(lambda: not processes_of(marker))
-        assert databases_of(postgres_server) == before
+        assert databases_of(own_server) == before
 
     def test_stands_beside_another_one_until_ctrl_c(self, tmp_path: Path, marker: str) -> None:
         with (tmp_path / "demo.lock").open("w") as lock:
