@@ -49,10 +49,6 @@ class OwnDatabases:
         registry = self.prefix + "registry"
         with psycopg.connect(self._server.url(), autocommit=True) as connection:
             found = connection.execute("SELECT datname FROM pg_database WHERE datname = %s", [registry]).fetchone()
-            # The server ends what a killed process began: a database that is made meanwhile would be in no list.
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [registry]
-            )
         if found is not None:
             drop_registry(self.registry)
         for kind in ("market", "registry"):
